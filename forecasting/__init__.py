@@ -1,0 +1,69 @@
+"""Electricity-demand forecasting: pandas in, pandas out.
+
+No clock, no environment, no network: what a function knows, it was given. Loads are in MW, timestamps in UTC and label
+the start of their interval; calendars use the series' local clock.
+
+    from forecasting import backtest, create_model, daily_origins, load_model
+
+    model = create_model("gradient_boosting", timezone="Australia/Melbourne", country="AU", subdivision="VIC")
+    model.fit(history)
+    forecast = model.predict(history, future)
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forecasting.backtesting import BacktestReport, backtest, daily_origins
+    from forecasting.errors import (
+        ArtifactError,
+        DataContractError,
+        ForecastingError,
+        NotFittedError,
+        SettingsError,
+        UnknownModelError,
+    )
+    from forecasting.models.base import Forecaster
+    from forecasting.persistence import load_model
+    from forecasting.registry import available_models, create_model
+
+_HOMES = {
+    "ArtifactError": "errors",
+    "BacktestReport": "backtesting",
+    "DataContractError": "errors",
+    "Forecaster": "models.base",
+    "ForecastingError": "errors",
+    "NotFittedError": "errors",
+    "SettingsError": "errors",
+    "UnknownModelError": "errors",
+    "available_models": "registry",
+    "backtest": "backtesting",
+    "create_model": "registry",
+    "daily_origins": "backtesting",
+    "load_model": "persistence",
+}
+
+__all__ = [
+    "ArtifactError",
+    "BacktestReport",
+    "DataContractError",
+    "Forecaster",
+    "ForecastingError",
+    "NotFittedError",
+    "SettingsError",
+    "UnknownModelError",
+    "available_models",
+    "backtest",
+    "create_model",
+    "daily_origins",
+    "load_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: pandas alone takes a second, and not every import needs it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'forecasting' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"forecasting.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,120 @@
+"""The local clock: fields of the wall clock, days of 23 and 25 hours, holidays.
+
+All functions take UTC instants and an IANA timezone. Offsets are whole minutes, so zones with half-hour offsets or
+half-hour daylight saving work like any other.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import pandas as pd
+
+from forecasting.errors import SettingsError
+
+_MINUTE_NS = 60_000_000_000
+
+
+@dataclass(frozen=True)
+class LocalClock:
+    """Wall-clock fields of n instants, each an integer array of shape (n,)."""
+
+    offset_minutes: np.ndarray
+    minute_of_day: np.ndarray
+    weekday: np.ndarray
+    day_of_year: np.ndarray
+    day_number: np.ndarray
+    """Local calendar day, counted from 1970-01-01."""
+
+
+def check_timezone(timezone: str) -> str:
+    """Return `timezone` if it is an IANA name.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+        raise SettingsError(f"timezone {timezone!r} is not an IANA timezone such as 'Europe/London'") from error
+    return timezone
+
+
+def local_clock(index: pd.DatetimeIndex, *, timezone: str) -> LocalClock:
+    """Read the wall clock of `timezone` at the UTC instants of `index`."""
+    wall = index.tz_convert(timezone).tz_localize(None).as_unit("ns")
+    wall_minutes = wall.asi8 // _MINUTE_NS
+    return LocalClock(
+        offset_minutes=(wall.asi8 - index.as_unit("ns").asi8) // _MINUTE_NS,
+        minute_of_day=wall_minutes % 1440,
+        weekday=wall.weekday.to_numpy(),
+        day_of_year=wall.dayofyear.to_numpy(),
+        day_number=wall_minutes // 1440,
+    )
+
+
+def local_midnights(start: pd.Timestamp, end: pd.Timestamp, *, timezone: str) -> pd.DatetimeIndex:
+    """Starts of the local days that begin in `[start, end)`, as UTC.
+
+    Where the clock jumps over midnight, the day starts at the first instant that exists; where midnight comes twice,
+    at the first of them.
+    """
+    first = start.tz_convert(timezone).tz_localize(None).normalize()
+    last = end.tz_convert(timezone).tz_localize(None).normalize()
+    days = pd.date_range(first, last, freq="D")
+    local = days.tz_localize(timezone, nonexistent="shift_forward", ambiguous=np.ones(len(days), dtype=bool))
+    utc = local.tz_convert("UTC")
+    return pd.DatetimeIndex(utc[(utc >= start) & (utc < end)])
+
+
+def hours_in_local_day(day: date, *, timezone: str) -> float:
+    """Length of a local day: 24, or 23 and 25 (23.5 and 24.5 in some zones) when the clock changes."""
+    start, end = (
+        pd.Timestamp(moment).tz_localize(timezone, nonexistent="shift_forward", ambiguous=True)
+        for moment in (day, day + timedelta(days=1))
+    )
+    return (end - start) / pd.Timedelta(hours=1)
+
+
+def check_country(country: str | None, subdivision: str | None) -> None:
+    """Check that holidays are known for a country and its subdivision.
+
+    Raises:
+        SettingsError: naming what is unknown.
+    """
+    if country is None:
+        if subdivision is not None:
+            raise SettingsError(f"subdivision {subdivision!r} needs a country")
+        return
+    _holiday_days(country, subdivision, 2000, 2000)
+
+
+def holidays_of(day_number: np.ndarray, *, country: str | None, subdivision: str | None) -> np.ndarray:
+    """1.0 where a local day (counted from 1970-01-01) is a public holiday, else 0.0; shape of `day_number`.
+
+    Source of the dates: the `holidays` package. Without a country, no day is a holiday.
+    """
+    if country is None or day_number.size == 0:
+        return np.zeros(day_number.shape)
+    years = (
+        np.array([day_number.min(), day_number.max()]).astype("datetime64[D]").astype("datetime64[Y]").astype(int)
+        + 1970
+    ).tolist()
+    days = _holiday_days(country, subdivision, years[0], years[1])
+    return np.isin(day_number, days).astype(float)
+
+
+@lru_cache(maxsize=64)
+def _holiday_days(country: str, subdivision: str | None, first_year: int, last_year: int) -> np.ndarray:
+    import holidays
+
+    try:
+        calendar = holidays.country_holidays(country, subdiv=subdivision, years=range(first_year, last_year + 1))
+    except NotImplementedError as error:
+        raise SettingsError(
+            f"no holidays are known for country {country!r} with subdivision {subdivision!r}; "
+            "use ISO 3166 codes such as 'AU' and 'VIC'"
+        ) from error
+    return np.array(sorted(np.datetime64(day, "D").astype(int) for day in calendar), dtype=np.int64)

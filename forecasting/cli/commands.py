@@ -1,0 +1,236 @@
+"""What the commands do once their options are read. Results go to standard output or a file, all else to stderr."""
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from forecasting.backtesting import backtest as run_backtest
+from forecasting.backtesting import daily_origins
+from forecasting.calendar import check_timezone
+from forecasting.cli.table import Columns, read_history
+from forecasting.contracts import LOAD, resolution_of, validate_history
+from forecasting.errors import DataContractError, SettingsError
+from forecasting.models.base import Forecaster
+from forecasting.persistence import load_model
+from forecasting.registry import create_model
+
+_log = logging.getLogger(__name__)
+FATAL_CHECK_FAILED = 1
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train a model on the loads known as of the issue time and save it."""
+    model = _new_model(options)
+    history = _known(_read(options), _as_of(options))
+    model.validate(history)
+    if options.validate_only:
+        return _print_findings(history, model.parameters | {"kind": model.kind})
+    _log.info("training %s on %d rows", model.kind, len(history))
+    with tqdm(total=2, desc=f"train {model.kind}", unit="step", file=sys.stderr) as bar:
+        model.fit(history)
+        bar.update()
+        digest = model.save(options.output, provenance={"source": options.csv.name, "as_of": options.as_of})
+        bar.update()
+    _print_json({"model": str(options.output), "sha256": digest, "kind": model.kind, "training": model.training})
+    return 0
+
+
+def backtest(options: argparse.Namespace) -> int:
+    """Backtest a kind of model and write the report."""
+    model = _new_model(options)
+    history = _known(_read(options), _as_of(options))
+    model.validate(history)
+    _require_folders(options.output, options.predictions)
+    if options.origins < 1 or options.every_days < 1:
+        raise SettingsError(f"--origins {options.origins} and --every-days {options.every_days} must be at least 1")
+    origins = daily_origins(
+        history,
+        timezone=options.timezone,
+        horizon=model.settings.horizon,
+        count=options.origins,
+        every_days=options.every_days,
+    )
+    if options.validate_only:
+        return _print_findings(
+            history, model.parameters | {"kind": model.kind, "origins": [str(origin) for origin in origins]}
+        )
+    with tqdm(total=len(origins), desc=f"backtest {model.kind}", unit="origin", file=sys.stderr) as bar:
+        report = run_backtest(
+            model,
+            history,
+            origins=origins,
+            refit=options.refit,
+            progress=lambda done, _: bar.update(done - bar.n),
+        )
+    if options.predictions is not None:
+        report.predictions.to_csv(options.predictions, index=False)
+    _print_json(report.to_dict(), options.output)
+    return 0
+
+
+def forecast(options: argparse.Namespace) -> int:
+    """Forecast with a saved model from the loads known as of the issue time."""
+    _require_folders(options.output)
+    model = load_model(options.model, expected_sha256=options.sha256)
+    table = _read(options)
+    validate_history(table)
+    step = resolution_of(table.index)
+    horizon = model.settings.horizon if options.horizon is None else _duration(options.horizon)
+    last_load: pd.Timestamp = table.index[table[LOAD].notna()][-1]
+    issue_time = _as_of(options) or last_load + step
+    start = issue_time.ceil(step)
+    future_index = pd.date_range(start, start + horizon, freq=step, inclusive="left")
+    if len(future_index) == 0:
+        raise SettingsError(f"--horizon {options.horizon} is shorter than an interval of {step}")
+    history = _known(table, issue_time)
+    future = table.drop(columns=LOAD).reindex(future_index)
+    if options.validate_only:
+        return _print_findings(history, model.parameters | {"kind": model.kind, "issue_time": str(issue_time)})
+    values = model.predict(history, future)
+    _write_forecast(values, options)
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Run the data-quality checks."""
+    from forecasting.quality import run_checks
+
+    check_timezone(options.timezone)
+    _require_folders(options.output)
+    table = _read(options)
+    validate_history(table)
+    step = resolution_of(table.index)
+    as_of = _as_of(options) or table.index[-1] + step
+    history = _known(table, as_of)
+    if options.validate_only:
+        return _print_findings(history, {"timezone": options.timezone, "engines": options.engines})
+    results = run_checks(
+        history,
+        timezone=options.timezone,
+        resolution=step,
+        as_of=as_of,
+        engines=options.engines,
+        report_directory=options.reports,
+    )
+    names = ("engine", "name", "status", "severity", "value", "threshold", "message")
+    _print_json([{name: getattr(result, name) for name in names} for result in results], options.output)
+    broken = [result for result in results if result.severity == "fatal" and result.status in {"failed", "error"}]
+    for result in broken:
+        sys.stderr.write(f"fatal: {result.name}: {result.message}\n")
+    return FATAL_CHECK_FAILED if broken else 0
+
+
+def _new_model(options: argparse.Namespace) -> Forecaster:
+    settings = ("timezone", "country", "subdivision", "quantiles", "horizon", "known_future", "seed", "threads")
+    hyperparameters = dict(options.hyperparameters)
+    for name in ("kind", *settings):
+        if name in hyperparameters:
+            raise SettingsError(f"--set {name}: this is no hyper-parameter; use --{name.replace('_', '-')}")
+    return create_model(options.kind, **{name: getattr(options, name) for name in settings}, **hyperparameters)
+
+
+def _require_folders(*files: Path | None) -> None:
+    """Hours of work should not end at a folder that does not exist."""
+    for file in files:
+        if file is not None and not file.absolute().parent.is_dir():
+            raise SettingsError(f"{file} cannot be written: there is no folder {file.absolute().parent}")
+
+
+def _read(options: argparse.Namespace) -> pd.DataFrame:
+    columns = Columns(
+        time=options.time_column,
+        load=options.load_column,
+        temperature=options.temperature_column,
+        covariates=tuple(options.covariate),
+        timezone=options.csv_timezone,
+    )
+    return read_history(options.csv, columns=columns)
+
+
+def _known(table: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:
+    """Rows whose interval is over at the issue time."""
+    if as_of is None or len(table) < 2:
+        return table
+    known = table.loc[pd.DatetimeIndex(table.index) + resolution_of(table.index) <= as_of]
+    if known.empty:
+        raise DataContractError(
+            f"no interval is over at --as-of {as_of}; the first starts at {table.index[0]}",
+            rule="the issue time lies after the start of the data",
+            value=str(as_of),
+        )
+    return known
+
+
+def _as_of(options: argparse.Namespace) -> pd.Timestamp | None:
+    if options.as_of is None:
+        return None
+    try:
+        moment = pd.Timestamp(options.as_of)
+    except ValueError as error:
+        raise SettingsError(f"--as-of {options.as_of!r} is not an ISO 8601 time") from error
+    if moment.tz is None:
+        raise SettingsError(f"--as-of {options.as_of!r} has no UTC offset; write it like 2014-11-20T00:00:00Z")
+    return moment.tz_convert("UTC")
+
+
+def _duration(text: str) -> pd.Timedelta:
+    try:
+        span = pd.Timedelta(text)
+    except ValueError as error:
+        raise SettingsError(f"--horizon {text!r} is not a duration such as 24h") from error
+    if not span > pd.Timedelta(0):
+        raise SettingsError(f"--horizon {text!r} must be positive")
+    return span
+
+
+def _print_findings(history: pd.DataFrame, settings: dict[str, Any]) -> int:
+    frame = validate_history(history)
+    step = resolution_of(frame.index)
+    loads = frame[LOAD]
+    _print_json(
+        {
+            "valid": True,
+            "rows": len(frame),
+            "start": frame.index[0].isoformat(),
+            "end": (frame.index[-1] + step).isoformat(),
+            "resolution": f"{step / pd.Timedelta(minutes=1):g}min",
+            "missing_loads": int(loads.isna().sum()),
+            "load_mw": {"min": float(loads.min()), "mean": float(loads.mean()), "max": float(loads.max())},
+            "covariates": [column for column in frame.columns if column != LOAD],
+            "settings": settings,
+        }
+    )
+    return 0
+
+
+def _write_forecast(values: pd.DataFrame, options: argparse.Namespace) -> None:
+    by_name = "json" if options.output is not None and options.output.suffix == ".json" else "csv"
+    if (options.format or by_name) == "json":
+        moments = pd.DatetimeIndex(values.index).strftime("%Y-%m-%dT%H:%M:%SZ")
+        levels = [f"{level:g}" for level in values.columns]
+        rows = [
+            {"valid_time": moment, **dict(zip(levels, row, strict=True))}
+            for moment, row in zip(moments, values.to_numpy().tolist(), strict=True)
+        ]
+        _print_json(rows, options.output)
+        return
+    named = values.rename(columns=lambda level: f"{level:g}").rename_axis("valid_time")
+    text = named.to_csv(date_format="%Y-%m-%dT%H:%M:%SZ")
+    if options.output is None:
+        sys.stdout.write(text)
+    else:
+        options.output.write_text(text)
+
+
+def _print_json(content: Any, path: Path | None = None) -> None:
+    text = json.dumps(content, indent=2, allow_nan=False, default=str) + "\n"
+    if path is None:
+        sys.stdout.write(text)
+    else:
+        path.write_text(text)

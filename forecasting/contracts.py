@@ -1,0 +1,271 @@
+"""The data contract, checked once at the door.
+
+A history is a frame with a regular, timezone-aware UTC index (a timestamp labels the start of its interval), a column
+`load` in MW with NaN for gaps, and any number of numeric covariates. A future is a frame with the index to forecast
+and the covariates that are known ahead. Behind these functions the library trusts its frames.
+"""
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+import pandas as pd
+
+from forecasting.errors import DataContractError
+
+LOAD = "load"
+TEMPERATURE = "temperature"
+MINIMUM_TRAINING = pd.Timedelta(days=14)
+MINIMUM_CONTEXT = pd.Timedelta(days=7)
+_HOUR = pd.Timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A validated history and the index to forecast, on one grid of `resolution`."""
+
+    history: pd.DataFrame
+    future: pd.DataFrame
+    resolution: pd.Timedelta
+
+    @property
+    def origin(self) -> pd.Timestamp:
+        """End of the last interval with a known load (UTC): lead times count from here."""
+        return self.history.index[-1] + self.resolution
+
+
+def validate_history(history: pd.DataFrame, *, minimum: pd.Timedelta = MINIMUM_CONTEXT) -> pd.DataFrame:
+    """Check a history and return it as float64 columns on a nanosecond UTC index with its frequency set.
+
+    Args:
+        history: rows at a regular step that divides the hour, column `load` in MW (NaN where unknown), optional
+            numeric covariates.
+        minimum: shortest span from the first row to the end of the last.
+
+    Raises:
+        DataContractError: naming the first row, its value and the rule that it breaks.
+    """
+    _require_frame(history, "history")
+    index = _validate_index(history.index, "history")
+    if LOAD not in history.columns:
+        _refuse(
+            "history has no column 'load'",
+            rule="a history has a numeric column 'load' in MW",
+            value=list(history.columns),
+        )
+    frame = _validate_columns(history, index, "history")
+    resolution = resolution_of(index)
+    span = index[-1] - index[0] + resolution
+    if span < minimum:
+        _refuse(
+            f"history spans {_readable(span)}, from {index[0]} to {index[-1]}",
+            rule=f"at least {_readable(minimum)} of history are needed",
+            value=_readable(span),
+        )
+    if not frame[LOAD].notna().any():
+        _refuse("history has no observed load: every value is missing", rule="at least one load is observed")
+    if minimum >= MINIMUM_TRAINING and frame[LOAD].notna().sum() * resolution < minimum / 2:
+        _refuse(
+            f"history has {int(frame[LOAD].notna().sum())} observed loads in {_readable(span)}",
+            rule=f"training needs at least {_readable(minimum / 2)} of observed loads",
+            value=int(frame[LOAD].notna().sum()),
+        )
+    return frame
+
+
+def validate_window(
+    history: pd.DataFrame,
+    future: pd.DataFrame,
+    *,
+    horizon: pd.Timedelta,
+    covariates: tuple[str, ...],
+    resolution: pd.Timedelta,
+) -> Window:
+    """Check a history and a future together, as `predict` takes them.
+
+    Trailing rows without load are cut, so that lead times count from the last load that is really known. Forecasts
+    are calibrated up to `horizon`; up to twice the horizon is forecast with the widest calibrated spread, which covers
+    late data; more is refused.
+
+    Args:
+        history: as in `validate_history`, up to the issue time.
+        future: index to forecast, at the resolution of the history and after its end; the covariates known ahead.
+        horizon: the longest calibrated lead time.
+        covariates: columns that the model was trained with; each must exist in both frames (NaN is allowed).
+        resolution: the resolution that the model was trained at.
+
+    Raises:
+        DataContractError: naming the first row, its value and the rule that it breaks.
+    """
+    past = validate_history(history)
+    if resolution_of(past.index) != resolution:
+        _refuse(
+            f"history has a step of {_readable(resolution_of(past.index))}",
+            rule=f"this model was trained at a step of {_readable(resolution)}",
+            value=_readable(resolution_of(past.index)),
+        )
+    _require_frame(future, "future")
+    if len(future) == 0:
+        _refuse("future has no rows", rule="a future has at least one row to forecast")
+    index = _validate_index(future.index, "future", single_row_resolution=resolution)
+    if len(index) > 1 and resolution_of(index) != resolution:
+        _refuse(
+            f"future has a step of {_readable(resolution_of(index))}",
+            rule=f"the step of the future equals that of the history, {_readable(resolution)}",
+            value=_readable(resolution_of(index)),
+        )
+    last = past.index[-1]
+    if index[0] <= last:
+        _refuse(
+            f"row 0 of future is {index[0]}",
+            rule=f"the future starts after the history's last row, {last}",
+            row=0,
+            value=index[0],
+        )
+    if (index[0] - last) % resolution != pd.Timedelta(0):
+        _refuse(
+            f"row 0 of future is {index[0]}",
+            rule=f"the future lies on the history's grid ({last} + n × {_readable(resolution)})",
+            row=0,
+            value=index[0],
+        )
+    if index[-1] - last > 2 * horizon:
+        _refuse(
+            f"the last row of future is {index[-1]}, {_readable(index[-1] - last)} after the history's last row {last}",
+            rule=f"a model with a horizon of {_readable(horizon)} forecasts at most twice as far",
+            row=len(index) - 1,
+            value=index[-1],
+        )
+    for name, frame in (("history", history), ("future", future)):
+        missing = [column for column in covariates if column not in frame.columns]
+        if missing:
+            _refuse(
+                f"{name} lacks the covariates {missing} that this model was trained with",
+                rule="every trained covariate is given; fill what is unknown with NaN, or train a model without it",
+                value=list(frame.columns),
+            )
+    ahead = _validate_columns(future[list(covariates)], index, "future")
+    known = past[LOAD].notna().to_numpy()
+    trimmed = past.iloc[: int(np.flatnonzero(known)[-1]) + 1]
+    return Window(history=trimmed[[LOAD, *covariates]], future=ahead, resolution=resolution)
+
+
+def resolution_of(index: pd.Index) -> pd.Timedelta:
+    """The step of a validated index with at least two rows."""
+    return pd.Timedelta(index[1] - index[0])
+
+
+def _require_frame(frame: object, name: str) -> None:
+    if not isinstance(frame, pd.DataFrame):
+        _refuse(f"{name} is a {type(frame).__name__}", rule=f"{name} is a pandas DataFrame", value=type(frame).__name__)
+
+
+def _validate_index(
+    index: pd.Index, name: str, *, single_row_resolution: pd.Timedelta | None = None
+) -> pd.DatetimeIndex:
+    if not isinstance(index, pd.DatetimeIndex):
+        _refuse(
+            f"the index of {name} is a {type(index).__name__}",
+            rule="the index is a DatetimeIndex in UTC",
+            value=type(index).__name__,
+        )
+    if index.tz is None:
+        _refuse(
+            f"the index of {name} has no timezone",
+            rule="timestamps are timezone-aware, in UTC: use .tz_localize",
+            value=None,
+        )
+    if str(index.tz) not in {"UTC", "UTC+00:00"}:
+        _refuse(
+            f"the index of {name} is in {index.tz}",
+            rule="timestamps are in UTC: use .tz_convert('UTC')",
+            value=str(index.tz),
+        )
+    if index.hasnans:
+        row = int(np.flatnonzero(index.isna())[0])
+        _refuse(f"row {row} of {name} has no timestamp (NaT)", rule="every row has a timestamp", row=row)
+    if len(index) < 2 and single_row_resolution is None:
+        _refuse(
+            f"{name} has {len(index)} rows",
+            rule="at least two rows are needed to know the resolution",
+            value=len(index),
+        )
+    clean = index.tz_convert("UTC").as_unit("ns")
+    if len(clean) > 1:
+        _validate_steps(clean, name)
+    step = resolution_of(clean) if len(clean) > 1 else single_row_resolution
+    return pd.DatetimeIndex(clean, freq=pd.tseries.frequencies.to_offset(step) or "infer", name="valid_time")
+
+
+def _validate_steps(index: pd.DatetimeIndex, name: str) -> None:
+    steps = np.diff(index.asi8)
+    wrong_way = np.flatnonzero(steps <= 0)
+    if wrong_way.size:
+        row = int(wrong_way[0]) + 1
+        what = "repeats" if steps[wrong_way[0]] == 0 else "is earlier than"
+        _refuse(
+            f"row {row} of {name} ({index[row]}) {what} the row before it",
+            rule="timestamps increase, each once",
+            row=row,
+            value=index[row],
+        )
+    common = int(np.median(steps))
+    odd = np.flatnonzero(steps != common)
+    if odd.size:
+        row = int(odd[0]) + 1
+        _refuse(
+            f"row {row} of {name} ({index[row]}) is {_readable(pd.Timedelta(int(steps[odd[0]])))} after the one before",
+            rule=f"every step is {_readable(pd.Timedelta(common))}; keep missing intervals as rows with NaN (.asfreq)",
+            row=row,
+            value=index[row],
+        )
+    step = pd.Timedelta(common)
+    if step > _HOUR or _HOUR % step != pd.Timedelta(0):
+        _refuse(
+            f"{name} has a step of {_readable(step)}",
+            rule="the step divides the hour: 5, 10, 15, 30 or 60 minutes",
+            value=_readable(step),
+        )
+
+
+def _validate_columns(frame: pd.DataFrame, index: pd.DatetimeIndex, name: str) -> pd.DataFrame:
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        _refuse(f"{name} has the column {twice[0]!r} twice", rule="column names are unique", value=str(twice[0]))
+    clean = {}
+    for column in frame.columns:
+        if not isinstance(column, str):
+            _refuse(f"{name} has a column named {column!r}", rule="column names are text", value=column)
+        values = frame[column]
+        if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
+            as_number = pd.to_numeric(values, errors="coerce")
+            broken = np.flatnonzero((as_number.isna() & values.notna()).to_numpy())
+            row = int(broken[0]) if broken.size else 0
+            _refuse(
+                f"row {row} of {name}, column {column!r}: {values.iloc[row]!r} is not a number",
+                rule="columns are numeric",
+                row=row,
+                value=values.iloc[row],
+            )
+        clean[column] = values.to_numpy(dtype="float64", na_value=np.nan)
+        infinite = np.flatnonzero(np.isinf(clean[column]))
+        if infinite.size:
+            row = int(infinite[0])
+            _refuse(
+                f"row {row} of {name} ({index[row]}), column {column!r}: {clean[column][row]} is not finite",
+                rule="values are finite, or NaN where unknown",
+                row=row,
+                value=float(clean[column][row]),
+            )
+    return pd.DataFrame(clean, index=index)
+
+
+def _readable(span: pd.Timedelta) -> str:
+    minutes = span / pd.Timedelta(minutes=1)
+    if minutes % 1440 == 0 and minutes >= 1440:
+        return f"{minutes / 1440:g} days"
+    return f"{minutes / 60:g} h" if minutes >= 120 else f"{minutes:g} min"
+
+
+def _refuse(message: str, *, rule: str, row: int | None = None, value: object = None) -> NoReturn:
+    raise DataContractError(message, rule=rule, row=row, value=value)

@@ -1,0 +1,96 @@
+"""The regressors of the linear model: Fourier terms of the local day by kind of day, of the year, and weather.
+
+Harmonic regression with weather by hour of the day, as in Hong (2010) and Hyndman & Athanasopoulos (2021, ch. 10).
+Only what is known ahead enters: the calendar and the covariates in `known_future`; the load does not.
+"""
+
+import numpy as np
+
+from forecasting.contracts import TEMPERATURE
+from forecasting.features import Grid
+
+_KINDS_OF_DAY = ("monday", "midweek", "friday", "saturday", "sunday_or_holiday")
+_YEAR_DAYS = 365.25
+
+
+def regressors(
+    grid: Grid, *, daily_harmonics: int, yearly_harmonics: int, temperature_knots: tuple[float, ...]
+) -> dict[str, np.ndarray]:
+    """Regressors at every interval of the grid, named, each of shape (n,); NaN where a covariate is unknown.
+
+    Args:
+        grid: the time axis.
+        daily_harmonics: sine and cosine pairs of the local day, for each kind of day.
+        yearly_harmonics: pairs of the year; 0 for histories too short to tell a season.
+        temperature_knots: °C at which the slope on temperature may change.
+    """
+    clock = grid.clock
+    day_angle = 2 * np.pi * clock.minute_of_day / 1440
+    daily = _harmonics(day_angle, daily_harmonics, "day")
+    columns: dict[str, np.ndarray] = {}
+    for name, member in _kinds_of_day(grid).items():
+        columns[name] = member
+        columns |= {f"{name}:{term}": member * values for term, values in daily.items()}
+    if grid.holiday.any():
+        columns["holiday"] = grid.holiday
+        columns["holiday_after"] = grid.holiday_after
+    low = _harmonics(day_angle, min(3, daily_harmonics), "day")
+    yearly = _harmonics(2 * np.pi * clock.day_of_year / _YEAR_DAYS, yearly_harmonics, "year")
+    for name, values in yearly.items():
+        columns[name] = values
+        columns |= {f"{name}:{term}": values * part for term, part in low.items()}
+    for name in grid.known_future:
+        values = grid.covariates[name]
+        columns[name] = values
+        if name == TEMPERATURE:
+            columns |= _weather(values, grid, low=low, knots=temperature_knots)
+    return columns
+
+
+def _kinds_of_day(grid: Grid) -> dict[str, np.ndarray]:
+    weekday = grid.clock.weekday
+    kind = np.select([weekday == 0, weekday < 4, weekday == 4, weekday == 5], [0, 1, 2, 3], default=4)
+    kind = np.where(grid.holiday > 0, 4, kind)
+    return {name: (kind == number).astype(float) for number, name in enumerate(_KINDS_OF_DAY)}
+
+
+def _harmonics(angle: np.ndarray, number: int, name: str) -> dict[str, np.ndarray]:
+    terms = {}
+    for order in range(1, number + 1):
+        terms[f"{name}_sin_{order}"] = np.sin(order * angle)
+        terms[f"{name}_cos_{order}"] = np.cos(order * angle)
+    return terms
+
+
+def _weather(
+    values: np.ndarray, grid: Grid, *, low: dict[str, np.ndarray], knots: tuple[float, ...]
+) -> dict[str, np.ndarray]:
+    smooth = {
+        "now": values,
+        "day": _decayed_mean(values, half_life=0.35 * grid.steps_per_day),
+        "three_days": _decayed_mean(values, half_life=1.5 * grid.steps_per_day),
+    }
+    columns: dict[str, np.ndarray] = {}
+    for memory, series in smooth.items():
+        bends = {f"temperature_{memory}_above_{knot:g}": np.maximum(series - knot, 0.0) for knot in knots}
+        bends[f"temperature_{memory}"] = series
+        columns |= bends
+        for name, bend in bends.items():
+            columns |= {f"{name}:{term}": bend * part for term, part in low.items()}
+    return columns
+
+
+def _decayed_mean(values: np.ndarray, *, half_life: float) -> np.ndarray:
+    """Exponentially decaying mean of the past, unknown values passed over; NaN before the first known."""
+    keep = 0.5 ** (1 / half_life)
+    known = np.isfinite(values)
+    filled = np.where(known, values, 0.0)
+    total, weight = _decay(filled, keep), _decay(known.astype(float), keep)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weight > 0, total / weight, np.nan)
+
+
+def _decay(values: np.ndarray, keep: float) -> np.ndarray:
+    from scipy.signal import lfilter
+
+    return lfilter([1 - keep], [1, -keep], values)

@@ -1,0 +1,114 @@
+"""Measures of a forecast against what happened. Loads in MW, percentages in percent, coverage as a share."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from forecasting.contracts import LOAD
+from forecasting.errors import DataContractError
+
+METRICS = ("n", "mae", "rmse", "mape", "smape", "mase", "bias", "pinball", "coverage_80", "width_80")
+
+
+def score(
+    actual: pd.Series, forecast: pd.DataFrame, *, seasonal_scale: float | None = None
+) -> dict[str, float | int | None]:
+    """Score one frame of quantile forecasts.
+
+    Args:
+        actual: loads in MW, shape (n,); rows without a value are left out.
+        forecast: shape (n, q), the index of `actual`, columns are quantile levels as floats, 0.5 among them.
+        seasonal_scale: mean absolute weekly change of the training history in MW (`seasonal_scale`); without it MASE
+            is None.
+
+    Returns:
+        `METRICS`; a metric that is undefined is None: everything but `n` without rows, the percentages where a load is
+        zero, coverage and width without the quantiles 0.1 and 0.9. Pinball is the mean over all levels.
+
+    Raises:
+        DataContractError: the indexes differ, or the median is missing.
+
+    Sources: MASE and sMAPE as in Hyndman & Koehler (2006), with the weekly naive as the scale; pinball loss as in
+    Koenker & Bassett (1978).
+    """
+    if not actual.index.equals(forecast.index):
+        raise DataContractError("actual and forecast have different rows", rule="they share one index")
+    levels = np.array([float(level) for level in forecast.columns])
+    if 0.5 not in levels:
+        raise DataContractError(
+            f"forecast has the quantiles {levels.tolist()}",
+            rule="the median, 0.5, is among them",
+            value=levels.tolist(),
+        )
+    values = forecast.to_numpy(dtype=float)
+    truth = actual.to_numpy(dtype=float)
+    usable = np.isfinite(truth) & np.isfinite(values).all(axis=1)
+    truth, values = truth[usable], values[usable]
+    if truth.size == 0:
+        return dict.fromkeys(METRICS, None) | {"n": 0}
+
+    point = values[:, np.flatnonzero(levels == 0.5)[0]]
+    error = point - truth
+    absolute = np.abs(error)
+    outcome: dict[str, float | int | None] = {
+        "n": int(truth.size),
+        "mae": float(absolute.mean()),
+        "rmse": float(math.sqrt(np.mean(error**2))),
+        "mape": _percentage(absolute, np.abs(truth)),
+        "smape": _percentage(2 * absolute, np.abs(truth) + np.abs(point)),
+        "mase": float(absolute.mean() / seasonal_scale) if seasonal_scale else None,
+        "bias": float(error.mean()),
+        "pinball": float(pinball_loss(truth, values, levels).mean()),
+        "coverage_80": None,
+        "width_80": None,
+    }
+    if {0.1, 0.9} <= set(levels.tolist()):
+        low, high = (values[:, np.flatnonzero(levels == level)[0]] for level in (0.1, 0.9))
+        outcome["coverage_80"] = float(((truth >= low) & (truth <= high)).mean())
+        outcome["width_80"] = float((high - low).mean())
+    return outcome
+
+
+def pinball_loss(truth: np.ndarray, values: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Pinball loss of each row and level in MW; `truth` (n,), `values` (n, q), `levels` (q,), result (n, q)."""
+    shortfall = truth[:, None] - values
+    return np.maximum(levels * shortfall, (levels - 1) * shortfall)
+
+
+def seasonal_scale(history: pd.DataFrame) -> float | None:
+    """Mean absolute change of the load over a week in MW, the scale of MASE; None where it is zero or unknown."""
+    load = history[LOAD]
+    change = (load - load.shift(freq=pd.Timedelta(days=7)).reindex(load.index)).abs().mean()
+    return float(change) if np.isfinite(change) and change > 0 else None
+
+
+def by_lead_time(
+    predictions: pd.DataFrame, *, block_hours: float, scorer: Callable[[pd.DataFrame], dict[str, float | int | None]]
+) -> list[dict[str, float | int | None]]:
+    """Score predictions in blocks of lead time.
+
+    Args:
+        predictions: with a column `lead_time_hours`, the hours from the origin to the start of the interval.
+        block_hours: length of a block; the last may be shorter.
+        scorer: gives the metrics of a part of the rows.
+
+    Returns:
+        One dict per block: `lead_time_from`, `lead_time_to` in hours (half-open) and the metrics.
+    """
+    block = (predictions["lead_time_hours"] // block_hours).astype(int)
+    return [
+        {
+            "lead_time_from": float(number * block_hours),
+            "lead_time_to": float((number + 1) * block_hours),
+            **scorer(part),
+        }
+        for number, part in predictions.groupby(block, sort=True)
+    ]
+
+
+def _percentage(numerator: np.ndarray, denominator: np.ndarray) -> float | None:
+    if (denominator == 0).any():
+        return None
+    return float(100 * np.mean(numerator / denominator))

@@ -1,0 +1,271 @@
+"""What every model shares: settings, the checks at the door, and what is written about a training."""
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from forecasting import persistence
+from forecasting.calendar import check_country, check_timezone
+from forecasting.contracts import LOAD, MINIMUM_TRAINING, Window, resolution_of, validate_history, validate_window
+from forecasting.errors import DataContractError, ForecastingError, NotFittedError, SettingsError
+from forecasting.features import Grid, build_grid
+
+_LONGEST_HORIZON = pd.Timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a model is asked for, whatever its kind."""
+
+    timezone: str
+    country: str | None
+    subdivision: str | None
+    quantiles: tuple[float, ...]
+    horizon: pd.Timedelta
+    known_future: tuple[str, ...]
+    seed: int
+    threads: int
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        timezone: str,
+        country: str | None,
+        subdivision: str | None,
+        quantiles: tuple[float, ...],
+        horizon: str | pd.Timedelta,
+        known_future: tuple[str, ...],
+        seed: int,
+        threads: int,
+    ) -> "Settings":
+        """Build the settings.
+
+        Raises:
+            SettingsError: naming the setting, its value and what is allowed.
+        """
+        check_timezone(timezone)
+        check_country(country, subdivision)
+        levels = tuple(float(level) for level in quantiles)
+        if list(levels) != sorted(set(levels)) or not all(0 < level < 1 for level in levels) or 0.5 not in levels:
+            raise SettingsError(f"quantiles {levels} must increase, lie between 0 and 1, and contain 0.5")
+        try:
+            span = pd.Timedelta(horizon)
+        except ValueError as error:
+            raise SettingsError(f"horizon {horizon!r} is not a duration such as '48h'") from error
+        if not pd.Timedelta(0) < span <= _LONGEST_HORIZON:
+            raise SettingsError(f"horizon {horizon!r} must be positive and at most {_LONGEST_HORIZON.days} days")
+        if not all(isinstance(name, str) and name for name in known_future) or LOAD in known_future:
+            raise SettingsError(f"known_future {known_future!r} must be names of covariates; the load is none")
+        if threads < 1:
+            raise SettingsError(f"threads {threads} must be at least 1")
+        if not 0 <= seed < 2**31:
+            raise SettingsError(f"seed {seed} must be at least 0 and below 2**31")
+        ahead = tuple(sorted(set(known_future)))
+        return cls(timezone, country, subdivision, levels, span, ahead, int(seed), int(threads))
+
+
+@dataclass(frozen=True)
+class NoParameters:
+    """For models without hyper-parameters."""
+
+
+class Forecaster(ABC):
+    """A model of one series: fit once, then forecast from any later history without refitting.
+
+    Subclasses give `kind`, `Parameters` (a frozen dataclass of hyper-parameters), `libraries` (whose versions decide
+    the outcome), and the underscored methods.
+    """
+
+    kind: ClassVar[str]
+    Parameters: ClassVar[type] = NoParameters
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "pandas", "holidays")
+
+    def __init__(self, settings: Settings, hyperparameters: Mapping[str, Any]) -> None:
+        known: dict[str, Any] = {field.name: field.default for field in fields(self.Parameters)}
+        for name, value in hyperparameters.items():
+            if name not in known:
+                raise SettingsError(f"{self.kind} has no hyper-parameter {name!r}; it has {list(known)}")
+            whole = isinstance(known[name], int)
+            fraction = isinstance(value, float) and math.isfinite(value)
+            if not (type(value) is int or (fraction and not whole)):
+                what = "a whole number" if whole else "a finite number"
+                raise SettingsError(f"{self.kind}: {name} {value!r} must be {what}")
+        self.settings = settings
+        self.hyperparameters = self.Parameters(**hyperparameters)
+        self.features: list[str] = []
+        self._covariates: tuple[str, ...] = ()
+        self._training: dict[str, Any] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Settings and hyper-parameters, JSON-able; `create_model(kind, **parameters)` gives the same model."""
+        settings = self.settings
+        return {
+            "timezone": settings.timezone,
+            "country": settings.country,
+            "subdivision": settings.subdivision,
+            "quantiles": list(settings.quantiles),
+            "horizon": f"{settings.horizon / pd.Timedelta(hours=1):g}h",
+            "known_future": list(settings.known_future),
+            "seed": settings.seed,
+            "threads": settings.threads,
+            **asdict(self.hyperparameters),
+        }
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """Facts of the training, JSON-able: period, resolution, rows, missing loads, covariates, hash of the data.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        if self._training is None:
+            raise NotFittedError(f"this {self.kind} model has not been fitted: call fit(history) first")
+        return self._training
+
+    def validate(self, history: pd.DataFrame) -> pd.DataFrame:
+        """Check, without training, that `fit` would take a history; return it as `validate_history` does.
+
+        Raises:
+            DataContractError: naming the row, the value and the rule.
+            SettingsError: the horizon is shorter than an interval.
+        """
+        frame = validate_history(history, minimum=MINIMUM_TRAINING)
+        covariates = [column for column in frame.columns if column != LOAD]
+        for name in self.settings.known_future:
+            if name not in covariates:
+                raise DataContractError(
+                    f"history has no covariate {name!r}; it has {covariates}",
+                    rule="the history has every covariate that the model's known_future names",
+                    value=name,
+                )
+        if self.settings.horizon < resolution_of(frame.index):
+            raise SettingsError(
+                f"horizon {self.settings.horizon} must be at least an interval of {resolution_of(frame.index)}"
+            )
+        return frame
+
+    def fit(self, history: pd.DataFrame) -> Self:
+        """Train on a history and return the model.
+
+        Args:
+            history: regular UTC DatetimeIndex of 5 to 60 minutes, column `load` in MW (NaN = gap), optional numeric
+                covariates (`temperature` in °C gets features of its own). At least 14 days.
+
+        Raises:
+            DataContractError: naming the row, the value and the rule.
+            SettingsError: the horizon is shorter than an interval.
+        """
+        frame = self.validate(history)
+        self._covariates = tuple(column for column in frame.columns if column != LOAD)
+        step = resolution_of(frame.index)
+        self._fit(frame, self._grid(frame))
+        self._training = {
+            "start": frame.index[0].isoformat(),
+            "end": (frame.index[-1] + step).isoformat(),
+            "resolution": f"{step / pd.Timedelta(minutes=1):g}min",
+            "rows": len(frame),
+            "missing_loads": int(frame[LOAD].isna().sum()),
+            "covariates": list(self._covariates),
+            "data_sha256": _fingerprint(frame),
+        }
+        return self
+
+    def predict(self, history: pd.DataFrame, future: pd.DataFrame) -> pd.DataFrame:
+        """Forecast from the history as it is known at the issue time, without refitting.
+
+        Args:
+            history: as in `fit`, up to the issue time, at least 7 days; at the resolution of the training.
+            future: index to forecast, with the covariates of the training. Those in `known_future` count as given (NaN
+                where unknown: the last known day stands in); all others are ignored, whatever they hold.
+
+        Returns:
+            Loads in MW: index of `future`, columns are the quantile levels as floats; quantiles never cross.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataContractError: naming the row, the value and the rule.
+        """
+        resolution = pd.Timedelta(self.training["resolution"])
+        window = validate_window(
+            history, future, horizon=self.settings.horizon, covariates=self._covariates, resolution=resolution
+        )
+        values = np.sort(self._predict(window), axis=1)
+        if not np.isfinite(values).all():
+            raise ForecastingError(f"{self.kind} gave a forecast that is not finite for {window.origin}")
+        return pd.DataFrame(values, index=future.index, columns=list(self.settings.quantiles))
+
+    def save(self, directory: str | Path, *, provenance: Mapping[str, Any] | None = None) -> str:
+        """Write the model to a directory of JSON and weight files; return the SHA-256 of its manifest.
+
+        The directory appears whole or not at all. Saving the same model to the same place again changes nothing.
+
+        Args:
+            directory: must not exist, unless it holds this very model.
+            provenance: JSON-able facts that belong to the model, such as the vintage of its data.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ArtifactError: the directory holds something else.
+        """
+        manifest = {
+            "kind": self.kind,
+            "parameters": self.parameters,
+            "features": self.features,
+            "training": self.training,
+            "library_versions": persistence.library_versions(self.libraries),
+            "provenance": dict(provenance or {}),
+        }
+        return persistence.write(Path(directory), manifest=manifest, files=self._files())
+
+    def restore(self, *, training: dict[str, Any], features: list[str], files: Mapping[str, bytes]) -> None:
+        """Take over the state of a saved model, whose hashes have been verified."""
+        self._covariates = tuple(training["covariates"])
+        self.features = list(features)
+        self._restore(files)
+        self._training = training
+
+    def _grid(self, history: pd.DataFrame, future: pd.DataFrame | None = None) -> Grid:
+        settings = self.settings
+        return build_grid(
+            history,
+            future,
+            timezone=settings.timezone,
+            country=settings.country,
+            subdivision=settings.subdivision,
+            known_future=settings.known_future,
+        )
+
+    @abstractmethod
+    def _fit(self, history: pd.DataFrame, grid: Grid) -> None:
+        """Train on a validated history; set `features`."""
+
+    @abstractmethod
+    def _predict(self, window: Window) -> np.ndarray:
+        """Quantiles of shape (rows of the future, levels) in MW."""
+
+    @abstractmethod
+    def _files(self) -> dict[str, bytes]:
+        """The trained state as named files, byte for byte the same for the same training."""
+
+    @abstractmethod
+    def _restore(self, files: Mapping[str, bytes]) -> None:
+        """Take the trained state from files whose hashes have been verified."""
+
+
+def _fingerprint(frame: pd.DataFrame) -> str:
+    digest = hashlib.sha256(pd.DatetimeIndex(frame.index).asi8.tobytes())
+    for column in frame.columns:
+        digest.update(column.encode() + b"\0")
+        # One NaN for all: the payload of a NaN is no part of the data.
+        values = frame[column].to_numpy()
+        digest.update(np.where(np.isnan(values), np.nan, values).tobytes())
+    return digest.hexdigest()

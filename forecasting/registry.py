@@ -1,0 +1,69 @@
+"""The kinds of models, by name. A model's libraries are imported when it is created, not before."""
+
+import importlib
+from typing import Any
+
+import pandas as pd
+
+from forecasting.errors import UnknownModelError
+from forecasting.models.base import Forecaster, Settings
+
+_CLASSES = {
+    "seasonal_naive": "forecasting.models.seasonal_naive:SeasonalNaive",
+    "arima": "forecasting.models.arima:Arima",
+    "gradient_boosting": "forecasting.models.gradient_boosting:GradientBoosting",
+    "lstm": "forecasting.models.lstm:Lstm",
+}
+
+
+def available_models() -> tuple[str, ...]:
+    """The kinds that `create_model` knows."""
+    return tuple(_CLASSES)
+
+
+def create_model(
+    kind: str,
+    *,
+    timezone: str,
+    country: str | None = None,
+    subdivision: str | None = None,
+    quantiles: tuple[float, ...] | list[float] = (0.1, 0.5, 0.9),
+    horizon: str | pd.Timedelta = "48h",
+    known_future: tuple[str, ...] | list[str] = (),
+    seed: int = 0,
+    threads: int = 1,
+    **hyperparameters: Any,
+) -> Forecaster:
+    """Make an untrained model.
+
+    Args:
+        kind: one of `available_models()`.
+        timezone: IANA name of the series' local clock, on which people live.
+        country: ISO 3166 code whose public holidays apply, and `subdivision` its state or region.
+        quantiles: levels to forecast, increasing, with 0.5 among them.
+        horizon: longest lead time to be calibrated for, such as "48h"; at most 14 days.
+        known_future: covariates whose values for the forecast period will be given. All others count as unknown from
+            the origin on, in training as in forecasting: the model learns what their last known day is worth.
+        seed: of everything random. The same seed, history and versions give the same model.
+        threads: CPU threads that the training may use.
+        hyperparameters: of that kind; see the `Parameters` of its module.
+
+    Raises:
+        UnknownModelError: no such kind.
+        SettingsError: a setting or hyper-parameter is unknown or out of range.
+    """
+    if kind not in _CLASSES:
+        raise UnknownModelError(f"no model is called {kind!r}; there are {', '.join(_CLASSES)}")
+    settings = Settings.checked(
+        timezone=timezone,
+        country=country,
+        subdivision=subdivision,
+        quantiles=tuple(quantiles),
+        horizon=horizon,
+        known_future=tuple(known_future),
+        seed=seed,
+        threads=threads,
+    )
+    module, name = _CLASSES[kind].split(":")
+    chosen: type[Forecaster] = getattr(importlib.import_module(module), name)
+    return chosen(settings, hyperparameters)

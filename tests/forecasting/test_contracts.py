@@ -1,0 +1,106 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecasting import DataContractError
+from forecasting.contracts import validate_history, validate_window
+
+DAY = pd.Timedelta(days=1)
+
+
+def history(rows: int = 400, freq: str = "1h") -> pd.DataFrame:
+    return pd.DataFrame(
+        {"load": np.linspace(500.0, 900.0, rows)}, index=pd.date_range("2024-01-01", periods=rows, freq=freq, tz="UTC")
+    )
+
+
+def test_a_valid_history_comes_back_as_floats_on_a_utc_grid() -> None:
+    given_frame = history().assign(holiday=False, load=range(400))
+    checked = validate_history(given_frame)
+    assert checked.dtypes.tolist() == [np.dtype("float64")] * 2
+    assert checked.index.freq == pd.offsets.Hour()
+    assert given_frame["load"].dtype == np.dtype("int64")
+
+
+@settings(max_examples=25, deadline=None)
+@given(row=st.integers(1, 398))
+def test_a_missing_row_is_named_with_its_time_and_the_rule(row: int) -> None:
+    whole = history()
+    with pytest.raises(DataContractError) as refused:
+        validate_history(whole.drop(whole.index[row]))
+    assert refused.value.row == row
+    assert str(whole.index[row + 1]) in str(refused.value)
+    assert "NaN" in refused.value.rule
+
+
+@settings(max_examples=25, deadline=None)
+@given(row=st.integers(0, 399), value=st.sampled_from([np.inf, -np.inf]))
+def test_an_infinite_load_is_named_with_its_row_and_value(row: int, value: float) -> None:
+    broken = history()
+    broken.iloc[row, 0] = value
+    with pytest.raises(DataContractError) as refused:
+        validate_history(broken)
+    assert (refused.value.row, refused.value.value) == (row, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda frame: frame.tz_localize(None), "no timezone"),
+        (lambda frame: frame.tz_convert("Europe/Paris"), "tz_convert"),
+        (lambda frame: frame.reset_index(drop=True), "DatetimeIndex"),
+        (lambda frame: frame.rename(columns={"load": "demand"}), "no column 'load'"),
+        (lambda frame: frame.iloc[[0, 1, 1, *range(2, 400)]], "repeats"),
+        (lambda frame: frame.iloc[[1, 0, *range(2, 400)]], "earlier"),
+        (lambda frame: frame.assign(load=np.nan), "every value is missing"),
+        (lambda frame: frame.astype({"load": object}).replace({500.0: "n/a"}), "'n/a' is not a number"),
+        (lambda frame: frame.iloc[:100], "at least 7 days"),
+        (lambda frame: frame.set_axis(pd.date_range("2024", periods=400, freq="7min", tz="UTC")), "divides the hour"),
+        (lambda frame: frame.set_axis(pd.date_range("2024", periods=400, freq="2h", tz="UTC")), "divides the hour"),
+        (lambda frame: pd.concat([frame, frame], axis=1), "twice"),
+        (lambda frame: frame["load"], "DataFrame"),
+    ],
+)
+def test_a_broken_history_is_refused_in_words(change: object, words: str) -> None:
+    with pytest.raises(DataContractError, match=words):
+        validate_history(change(history()))  # type: ignore[operator]
+
+
+def test_training_is_refused_below_two_weeks_or_with_hardly_any_load() -> None:
+    with pytest.raises(DataContractError, match="at least 14 days"):
+        validate_history(history(335), minimum=14 * DAY)
+    sparse = history()
+    sparse.iloc[20:, 0] = np.nan
+    with pytest.raises(DataContractError, match="observed loads"):
+        validate_history(sparse, minimum=14 * DAY)
+
+
+def window(past: pd.DataFrame, future: pd.DataFrame, covariates: tuple[str, ...] = ()) -> pd.Timestamp:
+    return validate_window(
+        past, future, horizon=2 * DAY, covariates=covariates, resolution=pd.Timedelta(hours=1)
+    ).origin
+
+
+def test_lead_times_count_from_the_last_known_load() -> None:
+    past = history()
+    past.iloc[-5:, 0] = np.nan
+    future = pd.DataFrame(index=past.index[-1:] + pd.Timedelta(hours=1))
+    assert window(past, future) == past.index[-5]
+
+
+@pytest.mark.parametrize(
+    ("shift", "words"),
+    [("0h", "starts after"), ("-30h", "starts after"), ("90min", "grid"), ("97h", "at most twice")],
+)
+def test_a_future_off_the_grid_or_out_of_reach_is_refused(shift: str, words: str) -> None:
+    past = history()
+    with pytest.raises(DataContractError, match=words):
+        window(past, pd.DataFrame(index=past.index[-1:] + pd.Timedelta(shift)))
+
+
+def test_a_future_without_a_trained_covariate_is_refused_by_name() -> None:
+    past = history().assign(temperature=5.0)
+    with pytest.raises(DataContractError, match=r"future lacks the covariates \['temperature'\]"):
+        window(past, pd.DataFrame(index=past.index[-1:] + pd.Timedelta(hours=1)), ("temperature",))

@@ -1,0 +1,236 @@
+"""What every model does, whatever its kind."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting import (
+    DataContractError,
+    NotFittedError,
+    SettingsError,
+    UnknownModelError,
+    available_models,
+    create_model,
+)
+
+KINDS = available_models()
+LEARNING_KINDS = tuple(kind for kind in KINDS if kind != "seasonal_naive")
+HOURS_AHEAD = 48
+
+
+def split(frame, ahead=72):
+    """History and future; the last three days are the future of every fitted model."""
+    return frame.iloc[:-ahead], frame.drop(columns="load").iloc[-ahead:].iloc[:HOURS_AHEAD]
+
+
+def assert_sane(forecast, future, low, high):
+    assert forecast.index.equals(future.index)
+    assert forecast.columns.tolist() == [0.1, 0.5, 0.9]
+    values = forecast.to_numpy()
+    assert np.isfinite(values).all()
+    assert (np.diff(values, axis=1) >= 0).all()
+    assert low <= values.min()
+    assert values.max() <= high
+
+
+def test_the_kinds_are_those_of_the_contract():
+    assert KINDS == ("seasonal_naive", "arima", "gradient_boosting", "lstm")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_forecast_is_finite_ordered_and_of_the_size_of_the_load(kind, fitted, demand):
+    history, future = split(demand())
+    assert_sane(fitted(kind).predict(history, future), future, 300, 1700)
+
+
+@pytest.mark.parametrize("kind", LEARNING_KINDS)
+def test_known_weather_beats_last_week(kind, fitted, demand):
+    frame = demand()
+    history, future = split(frame)
+    actual = frame["load"].loc[future.index]
+    errors = {
+        name: (fitted(name).predict(history, future)[0.5] - actual).abs().mean() for name in (kind, "seasonal_naive")
+    }
+    assert errors[kind] < 0.8 * errors["seasonal_naive"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_forecast_follows_the_history_it_is_given_without_refitting(kind, fitted, demand):
+    history, future = split(demand())
+    raised = history.assign(load=history["load"] + 500.0)
+    before, after = (fitted(kind).predict(past, future)[0.5] for past in (history, raised))
+    assert (after - before).mean() > 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gaps_late_loads_and_unknown_weather_give_a_sane_forecast(kind, fitted, demand):
+    history, future = split(demand())
+    broken = history.copy()
+    broken.iloc[-200:-150, 0] = np.nan
+    broken.iloc[-12:, 0] = np.nan
+    broken.iloc[-30:, 1] = np.nan
+    unknown = future.assign(temperature=np.nan)
+    assert_sane(fitted(kind).predict(broken, unknown), unknown, 300, 1700)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_short_history_at_the_issue_time_is_enough_to_forecast(kind, fitted, demand):
+    history, future = split(demand())
+    assert_sane(fitted(kind).predict(history.iloc[-8 * 24 :], future), future, 300, 1700)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_covariate_of_the_training_cannot_be_left_out(kind, fitted, demand):
+    history, future = split(demand())
+    with pytest.raises(DataContractError, match=r"future lacks the covariates \['temperature'\]"):
+        fitted(kind).predict(history, future.drop(columns="temperature"))
+
+
+@pytest.mark.parametrize("kind", LEARNING_KINDS)
+def test_weather_that_a_model_may_not_know_ahead_is_ignored(kind, new_model, demand):
+    history, future = split(demand())
+    model = new_model(kind).fit(history)
+    told, untold = (model.predict(history, future.assign(temperature=celsius)) for celsius in (35.0, np.nan))
+    pd.testing.assert_frame_equal(told, untold)
+
+
+def test_a_covariate_to_be_known_ahead_must_be_in_the_history(new_model, demand):
+    with pytest.raises(DataContractError, match="no covariate 'wind'"):
+        new_model("arima", known_future=("wind",)).fit(demand())
+
+
+def test_a_horizon_shorter_than_an_interval_is_refused(new_model, demand):
+    with pytest.raises(SettingsError, match="at least an interval"):
+        new_model("arima", horizon="10min").fit(demand(minutes=30))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_weeks_of_a_constant_load_with_a_gap_forecast_that_constant(kind, new_model, demand):
+    frame = demand(days=17, temperature=False)
+    history, future = split(frame.assign(load=750.0))
+    history.iloc[100:130, 0] = np.nan
+    forecast = new_model(kind).fit(history).predict(history, future)
+    np.testing.assert_allclose(forecast.to_numpy(), 750.0, atol=5.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_history_without_any_load_is_refused(kind, new_model, demand):
+    with pytest.raises(DataContractError, match="every value is missing"):
+        new_model(kind).fit(demand(days=20).assign(load=np.nan))
+
+
+@pytest.mark.parametrize("kind", ["seasonal_naive", "arima", "gradient_boosting"])
+@pytest.mark.parametrize("minutes", [5, 15, 30])
+def test_any_regular_resolution_can_be_forecast(kind, minutes, new_model, demand):
+    frame = demand(days=24, minutes=minutes)
+    ahead = 1440 // minutes
+    history, future = frame.iloc[:-ahead], frame.drop(columns="load").iloc[-ahead:]
+    model = new_model(kind, horizon="24h").fit(history)
+    assert_sane(model.predict(history, future), future, 300, 1700)
+
+
+@pytest.mark.parametrize("kind", ["seasonal_naive", "arima", "gradient_boosting"])
+@pytest.mark.parametrize(
+    ("timezone", "start"),
+    [("Europe/London", "2024-02-24"), ("Europe/London", "2024-09-21"), ("Australia/Lord_Howe", "2024-03-02")],
+)
+def test_the_daily_shape_moves_with_the_clock_change(kind, timezone, start, new_model, demand):
+    """The change comes 36 days in, at the start of what is forecast."""
+    frame = demand(start=start, days=38, timezone=timezone, temperature=False, mw_per_degree=0, minutes=30)
+    history, future = frame.iloc[:-96], frame.iloc[-96:].drop(columns="load")
+    offsets = {moment.utcoffset() for moment in frame.index[-144:].tz_convert(timezone)}
+    assert len(offsets) == 2
+    forecast = new_model(kind, timezone=timezone, country=None).fit(history).predict(history, future)
+    error = (forecast[0.5] - frame["load"].loc[future.index]).abs().mean()
+    # Two days of an hour's slip would cost some 33 MW on average (half of that on Lord Howe), the noise costs nine.
+    assert error < 14
+
+
+def test_negative_net_load_is_forecast_like_any_other(new_model, demand):
+    frame = demand(temperature=False)
+    history, future = split(frame.assign(load=frame["load"] - 1000.0))
+    forecast = new_model("gradient_boosting").fit(history).predict(history, future)
+    assert forecast[0.5].min() < -100
+    assert_sane(forecast, future, -800, 700)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_training_gives_the_same_manifest(kind, fitted, new_model, demand, tmp_path):
+    history, _ = split(demand())
+    again = new_model(kind, known_future=("temperature",)).fit(history)
+    assert fitted(kind).save(tmp_path / "one") == again.save(tmp_path / "two")
+
+
+def test_another_seed_or_history_gives_another_manifest(new_model, demand, tmp_path):
+    history, _ = split(demand())
+    digests = {
+        new_model("gradient_boosting", seed=seed).fit(past).save(tmp_path / f"{seed}-{len(past)}")
+        for seed, past in ((0, history), (1, history), (0, history.iloc[:-1]))
+    }
+    assert len(digests) == 3
+
+
+def test_what_has_not_been_fitted_cannot_forecast_or_be_saved(new_model, demand, tmp_path):
+    model = new_model("gradient_boosting")
+    with pytest.raises(NotFittedError, match="call fit"):
+        model.predict(*split(demand()))
+    with pytest.raises(NotFittedError, match="call fit"):
+        model.save(tmp_path / "model")
+
+
+def test_the_parameters_of_a_model_make_the_same_model_again(new_model):
+    for kind in KINDS:
+        model = new_model(
+            kind, quantiles=(0.05, 0.5, 0.95), horizon="36h", seed=3, known_future=("wind", "temperature")
+        )
+        again = create_model(kind, **model.parameters)
+        assert again.parameters == model.parameters
+        assert again.settings == model.settings
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"timezone": "Mars/Olympus"}, "IANA"),
+        ({"country": "XX"}, "XX"),
+        ({"quantiles": (0.9, 0.5)}, "increase"),
+        ({"quantiles": (0.1, 0.9)}, r"contain 0\.5"),
+        ({"quantiles": (0.0, 0.5)}, "between 0 and 1"),
+        ({"horizon": "soon"}, "not a duration"),
+        ({"horizon": "-2h"}, "positive"),
+        ({"threads": 0}, "threads"),
+        ({"seed": -1}, "seed"),
+        ({"trees": 1.5}, "whole number"),
+        ({"trees": True}, "whole number"),
+        ({"learning_rate": "fast"}, "finite number"),
+        ({"known_future": ("load",)}, "the load is none"),
+        ({"known_future": ("",)}, "names of covariates"),
+        ({"depth": 3}, "no hyper-parameter 'depth'"),
+        ({"learning_rate": 2.0}, "learning_rate"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(options, words, new_model):
+    with pytest.raises(SettingsError, match=words):
+        new_model("gradient_boosting", **options)
+
+
+def test_an_unknown_kind_is_refused_with_those_that_exist():
+    with pytest.raises(UnknownModelError, match="seasonal_naive, arima"):
+        create_model("crystal_ball", timezone="UTC")
+
+
+@pytest.mark.parametrize("kind", ["seasonal_naive", "gradient_boosting"])
+def test_a_forecast_may_start_later_and_end_later_than_the_horizon(kind, fitted, demand):
+    frame = demand()
+    history, future = frame.iloc[:-72], frame.drop(columns="load").iloc[-40:]
+    assert_sane(fitted(kind).predict(history, future), future, 300, 1700)
+    one_row = future.iloc[:1]
+    assert_sane(fitted(kind).predict(history, one_row), one_row, 300, 1700)
+
+
+def test_one_row_of_the_future_is_forecast_as_among_many(fitted, demand):
+    history, future = split(demand())
+    whole = fitted("gradient_boosting").predict(history, future)
+    pd.testing.assert_frame_equal(
+        fitted("gradient_boosting").predict(history, future.iloc[:1]), whole.iloc[:1], rtol=1e-9, check_freq=False
+    )
