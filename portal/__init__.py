@@ -1,0 +1,1 @@
+"""The portal: governs models, keeps observations and forecasts, serves people and programs."""

@@ -1,0 +1,149 @@
+"""Rules, alerts and the outbox as operators see them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from portal.alerts import operations
+from portal.alerts.models import Alert, AlertRule, OutboxMessage
+from portal.core.admin import RecordAdmin
+
+STATE_COLOURS = {
+    Alert.State.FIRING: "danger",
+    Alert.State.ACKNOWLEDGED: "warning",
+    Alert.State.RESOLVED: "success",
+}
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(SimpleHistoryAdmin, ModelAdmin):
+    """Who is mailed about what; every edit stays in the history."""
+
+    list_display = ("name", "signal", "scope", "minimum_severity", "notify_operators", "addresses", "enabled")
+    list_filter = ("enabled", "signal", "minimum_severity")
+    list_select_related = ("series",)
+    search_fields = ("name", "addresses")
+    fieldsets = (
+        (None, {"fields": ("name", "enabled")}),
+        ("When", {"fields": ("signal", "series", "minimum_severity")}),
+        ("Whom to mail", {"fields": ("notify_operators", "addresses")}),
+    )
+
+    @display(description="Series", ordering="series__slug")
+    def scope(self, obj: AlertRule) -> str:
+        return obj.series.slug if obj.series else "every series"
+
+
+@admin.register(Alert)
+class AlertAdmin(RecordAdmin):
+    """Alerts: read only but for the acknowledgement."""
+
+    list_display = ("check_name", "series", "state_label", "severity", "fired_at", "acknowledged_by", "resolved_at")
+    list_filter = ("state", "severity", "series", "rule")
+    list_select_related = ("series", "acknowledged_by")
+    search_fields = ("check_name", "series__slug")
+    date_hierarchy = "fired_at"
+    actions = ("acknowledge_selected",)
+    actions_detail = ("acknowledge",)
+    fieldsets = (
+        (None, {"fields": (("series", "state"), ("check_name", "engine"), ("severity", "rule"))}),
+        ("What happened", {"fields": (("fired_at", "first_run"), ("latest_run", "resolved_by"), "resolved_at")}),
+        ("Who looks after it", {"fields": (("acknowledged_by", "acknowledged_at"),)}),
+    )
+
+    def has_acknowledge_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("alerts.acknowledge_alert")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """The button, on a firing alert only."""
+        if not Alert.objects.filter(pk=object_id, state=Alert.State.FIRING).exists():
+            return []
+        return super().get_actions_detail(request, object_id)
+
+    @display(description="State", ordering="state", label=STATE_COLOURS)
+    def state_label(self, obj: Alert) -> tuple[str, str]:
+        return obj.state, obj.get_state_display()
+
+    @action(
+        description="Acknowledge",
+        permissions=["acknowledge"],
+        icon="check",
+        variant=ActionVariant.PRIMARY,
+    )
+    def acknowledge(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        alert = self.get_object(request, object_id)
+        if alert is None:
+            raise Http404(f"There is no alert {object_id}.")
+        if not self.has_view_permission(request, alert):
+            raise PermissionDenied
+        page = reverse("admin:alerts_alert_change", args=(alert.pk,))
+        if request.method == "POST":
+            self._acknowledge(request, alert)
+            return HttpResponseRedirect(page)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Acknowledge {alert.check_name} of {alert.series}",
+            "alert": alert,
+            "result": alert.latest_run.results.filter(engine=alert.engine, name=alert.check_name).first(),
+            "back": page,
+        }
+        return TemplateResponse(request, "alerts/acknowledge.html", context)
+
+    @admin.action(description="Acknowledge the selected alerts", permissions=["acknowledge"])
+    def acknowledge_selected(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        for alert in queryset:
+            self._acknowledge(request, alert)
+
+    def _acknowledge(self, request: HttpRequest, alert: Alert) -> None:
+        try:
+            operations.acknowledge_alert(alert, by=cast("User", request.user), at=timezone.now())
+        except operations.AlertError as refusal:
+            messages.error(request, str(refusal))
+        else:
+            messages.success(request, f"You look after “{alert.check_name}” of {alert.series}.")
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(RecordAdmin):
+    """Mails, sent and to be sent: read only."""
+
+    list_display = ("subject", "recipient", "delivery", "attempts", "enqueued_at", "sent_at")
+    list_filter = ("kind", ("sent_at", admin.EmptyFieldListFilter), "rule")
+    search_fields = ("subject", "recipient", "message_id")
+    date_hierarchy = "enqueued_at"
+    fieldsets = (
+        (None, {"fields": ("subject", ("recipient", "kind"), "text")}),
+        (
+            "Delivery",
+            {
+                "fields": (
+                    ("delivery", "attempts"),
+                    ("enqueued_at", "sent_at"),
+                    ("next_attempt_at", "leased_until"),
+                    "last_error",
+                    "message_id",
+                )
+            },
+        ),
+        ("About", {"fields": ("rule", "alerts")}),
+    )
+
+    @display(description="Delivery", label={"sent": "success", "failing": "danger", "waiting": "info"})
+    def delivery(self, obj: OutboxMessage) -> str:
+        if obj.sent_at:
+            return "sent"
+        return "failing" if obj.last_error else "waiting"

@@ -1,0 +1,141 @@
+"""What changes rules and alerts. A mail is enqueued in the transaction that changes the alert it tells of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Q
+
+from portal.alerts.models import Alert, AlertRule, OutboxMessage
+from portal.alerts.outbox import enqueue
+
+if TYPE_CHECKING:
+    from portal.quality.models import CheckResult, CheckRun
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_RULE = "A failed check mails the operators"
+
+
+class AlertError(Exception):
+    """An operation on alerts that was refused; the message says why and is fit to be shown."""
+
+
+class NotPermitted(AlertError, PermissionDenied):
+    """The person lacks the permission."""
+
+
+class NotFiring(AlertError):
+    """Only a firing alert can be acknowledged."""
+
+
+def ensure_default_rule() -> AlertRule:
+    """The rule that mails the operators when a check fails, made where no rule for failed checks exists yet."""
+    rule = AlertRule.objects.filter(signal=AlertRule.Signal.CHECK_FAILED).order_by("pk").first()
+    return rule or AlertRule.objects.create(name=DEFAULT_RULE)
+
+
+def change_rule(rule: AlertRule, *, by: User, changes: Mapping[str, Any]) -> AlertRule:
+    """Change validated fields of a rule; who did it stays in the rule's history. Raises NotPermitted."""
+    if not by.has_perm("alerts.change_alertrule"):
+        raise NotPermitted(f"{by} is not permitted to change alert rules: alerts.change_alertrule is missing.")
+    with transaction.atomic():
+        locked = AlertRule.objects.select_for_update(no_key=True).get(pk=rule.pk)
+        for name, value in changes.items():
+            setattr(locked, name, value)
+        locked._history_user = by  # type: ignore[attr-defined]  # where simple_history looks for it
+        locked.save()
+    return locked
+
+
+def acknowledge_alert(alert: Alert, *, by: User, at: datetime) -> Alert:
+    """Say that somebody looks after a firing alert. Raises NotPermitted, NotFiring."""
+    if not by.has_perm("alerts.acknowledge_alert"):
+        raise NotPermitted(f"{by} is not permitted to acknowledge alerts: alerts.acknowledge_alert is missing.")
+    with transaction.atomic():
+        locked = Alert.objects.select_for_update(of=("self",), no_key=True).select_related("series").get(pk=alert.pk)
+        if locked.state != Alert.State.FIRING:
+            raise NotFiring(f"The alert “{locked.check_name}” of {locked.series} is {locked.state}, not firing.")
+        locked.state = Alert.State.ACKNOWLEDGED
+        locked.acknowledged_by = by
+        locked.acknowledged_at = at
+        locked.save(update_fields=("state", "acknowledged_by", "acknowledged_at"))
+    return locked
+
+
+def evaluate_check_run(run: CheckRun, *, at: datetime) -> None:
+    """Fire and resolve alerts by the results of a run. To be called in the transaction that records the run.
+
+    A check that fails again leaves its open alert alone. A run resolves an alert only if it saw the data as of the same
+    time as the newest failure or later: the replay of a good past day says nothing about today.
+    """
+    results = list(run.results.all())
+    scope = Q(enabled=True, signal=AlertRule.Signal.CHECK_FAILED) & (Q(series=None) | Q(series=run.series_id))
+    # A rule that was disabled or narrowed since still has its open alerts resolved.
+    open_here = Alert.objects.filter(series=run.series_id).exclude(state=Alert.State.RESOLVED)
+    rules = AlertRule.objects.filter(scope | Q(pk__in=open_here.values("rule")))
+    for rule in rules.select_for_update(no_key=True).order_by("pk"):
+        in_scope = rule.enabled and rule.series_id in (None, run.series_id)
+        _apply_rule(rule, run, results, in_scope=in_scope, at=at)
+
+
+def _apply_rule(rule: AlertRule, run: CheckRun, results: list[CheckResult], *, in_scope: bool, at: datetime) -> None:
+    open_alerts = {
+        (alert.engine, alert.check_name): alert
+        for alert in Alert.objects.filter(rule=rule, series=run.series_id)
+        .exclude(state=Alert.State.RESOLVED)
+        .select_related("latest_run")
+    }
+    fired: list[Alert] = []
+    resolved: list[Alert] = []
+    for result in results:
+        alert = open_alerts.get((result.engine, result.name))
+        if result.status in (result.Status.FAILED, result.Status.ERROR):
+            if alert is not None:
+                _fail_again(alert, run, result)
+            elif in_scope and _severe_enough(result, rule):
+                fired.append(_fire(rule, run, result, at=at))
+        elif result.status == result.Status.PASSED and alert is not None and run.as_of >= alert.latest_run.as_of:
+            resolved.append(_resolve(alert, run, at=at))
+    if fired:
+        enqueue(rule, run, alerts=fired, kind=OutboxMessage.Kind.FIRED, at=at)
+    if resolved and rule.enabled:
+        enqueue(rule, run, alerts=resolved, kind=OutboxMessage.Kind.RESOLVED, at=at)
+
+
+def _severe_enough(result: CheckResult, rule: AlertRule) -> bool:
+    return result.severity == AlertRule.Severity.FATAL or rule.minimum_severity == AlertRule.Severity.WARNING
+
+
+def _fire(rule: AlertRule, run: CheckRun, result: CheckResult, *, at: datetime) -> Alert:
+    return Alert.objects.create(
+        rule=rule,
+        series_id=run.series_id,
+        engine=result.engine,
+        check_name=result.name,
+        severity=result.severity,
+        first_run=run,
+        latest_run=run,
+        fired_at=at,
+    )
+
+
+def _fail_again(alert: Alert, run: CheckRun, result: CheckResult) -> None:
+    if run.as_of >= alert.latest_run.as_of:
+        alert.latest_run = run
+        alert.severity = result.severity
+        alert.save(update_fields=("latest_run", "severity"))
+
+
+def _resolve(alert: Alert, run: CheckRun, *, at: datetime) -> Alert:
+    alert.state = Alert.State.RESOLVED
+    alert.resolved_by = run
+    alert.resolved_at = at
+    alert.save(update_fields=("state", "resolved_by", "resolved_at"))
+    return alert

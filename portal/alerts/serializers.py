@@ -1,0 +1,64 @@
+"""Rules and alerts as the API takes and gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError as ModelValidationError
+from rest_framework import serializers
+
+from portal.alerts.models import Alert, AlertRule
+from portal.series.models import Series
+
+
+class AlertRuleSerializer(serializers.ModelSerializer[AlertRule]):
+    """A rule; `series` null means every series."""
+
+    series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.all(), allow_null=True)
+    addresses = serializers.ListField(child=serializers.EmailField(), max_length=50)
+
+    class Meta:
+        model = AlertRule
+        fields = ("id", "name", "signal", "series", "minimum_severity", "notify_operators", "addresses", "enabled")
+        read_only_fields = ("signal",)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(self.initial_data) - set(self.fields))
+        if unknown:
+            raise serializers.ValidationError(dict.fromkeys(unknown, "An alert rule has no such field."))
+        changed = AlertRule(**{field: getattr(self.instance, field) for field in _FIELDS} | attrs)
+        try:
+            changed.validate_constraints(exclude={"id", "name"})
+        except ModelValidationError as error:
+            raise serializers.ValidationError(error.messages) from error
+        return attrs
+
+
+_FIELDS = ("name", "signal", "series", "minimum_severity", "notify_operators", "addresses", "enabled")
+
+
+class AlertSerializer(serializers.ModelSerializer[Alert]):
+    """An alert: what failed, since when, and who looks after it."""
+
+    rule = serializers.SlugRelatedField[AlertRule](slug_field="name", read_only=True)
+    series = serializers.SlugRelatedField[Series](slug_field="slug", read_only=True)
+    acknowledged_by = serializers.CharField(source="acknowledged_by.username", read_only=True, default=None)
+
+    class Meta:
+        model = Alert
+        fields = (
+            "id",
+            "rule",
+            "series",
+            "engine",
+            "check_name",
+            "severity",
+            "state",
+            "first_run",
+            "latest_run",
+            "fired_at",
+            "acknowledged_by",
+            "acknowledged_at",
+            "resolved_by",
+            "resolved_at",
+        )

@@ -1,0 +1,140 @@
+"""Parquet and Arrow streams in requests and answers (pyarrow). Limits hold before anything is unfolded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from django.conf import settings
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+
+from portal.core.negotiation import JSON, dumps
+from portal.core.problems import TooLarge
+
+PARQUET = "application/vnd.apache.parquet"
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
+
+
+class _TableParser(BaseParser):
+    """A body as a pyarrow Table. Raises ParseError (400) for a corrupted body and TooLarge (413)."""
+
+    format_name: str
+    read: Callable[[pa.BufferReader], pa.Table]
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> pa.Table:
+        body = parser_context["request"]._request.body
+        try:
+            table = type(self).read(pa.BufferReader(body))
+            table.validate(full=True)
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise ParseError(f"The body is not {self.format_name}: {str(error)[:300]}") from None
+        return table
+
+
+def _check_rows(rows: int) -> None:
+    if rows > settings.BULK_ROW_LIMIT:
+        raise TooLarge(f"The body has more than {settings.BULK_ROW_LIMIT:,} rows; send it in parts.")
+
+
+def read_parquet(body: pa.BufferReader) -> pa.Table:
+    """The table in a Parquet file; its row count is checked before a column is read."""
+    file = pq.ParquetFile(body)
+    _check_rows(file.metadata.num_rows)
+    return file.read()
+
+
+def read_arrow_stream(body: pa.BufferReader) -> pa.Table:
+    """The table in an Arrow stream, batch by batch."""
+    batches, rows = [], 0
+    with pa.ipc.open_stream(body) as reader:
+        for batch in reader:
+            rows += batch.num_rows
+            _check_rows(rows)
+            batches.append(batch)
+        return pa.Table.from_batches(batches, schema=reader.schema)
+
+
+class ParquetParser(_TableParser):
+    """Parquet."""
+
+    media_type = PARQUET
+    format_name = "Parquet"
+    read = staticmethod(read_parquet)
+
+
+class ArrowStreamParser(_TableParser):
+    """Arrow IPC stream."""
+
+    media_type = ARROW_STREAM
+    format_name = "an Arrow stream"
+    read = staticmethod(read_arrow_stream)
+
+
+class ParquetRenderer(BaseRenderer):
+    """A pyarrow Table as Parquet; whatever else an answer holds, a problem say, is JSON."""
+
+    media_type = PARQUET
+    format = "parquet"
+    charset = None
+    render_style = "binary"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        if not isinstance(data, pa.Table):
+            return dumps(data)
+        sink = pa.BufferOutputStream()
+        pq.write_table(data, sink, compression="zstd")
+        return sink.getvalue().to_pybytes()
+
+
+class ArrowStreamRenderer(BaseRenderer):
+    """A pyarrow Table as an Arrow stream; whatever else an answer holds is JSON."""
+
+    media_type = ARROW_STREAM
+    format = "arrow"
+    charset = None
+    render_style = "binary"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        if not isinstance(data, pa.Table):
+            return dumps(data)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, data.schema) as writer:
+            writer.write_table(data)
+        return sink.getvalue().to_pybytes()
+
+
+class TableJSONRenderer(BaseRenderer):
+    """A pyarrow Table as a JSON list of objects, times as ISO 8601 in UTC."""
+
+    media_type = JSON
+    format = "json"
+    charset = None
+    render_style = "binary"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return dumps(_objects(data) if isinstance(data, pa.Table) else data)
+
+
+def _objects(table: pa.Table) -> list[dict[str, Any]]:
+    columns = [_plain_column(column) for column in table.columns]
+    names = table.column_names
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain_column(column: pa.ChunkedArray) -> list[Any]:
+    """Times as texts, made for the whole column at once; microseconds only where there are any."""
+    if not pa.types.is_timestamp(column.type):
+        return column.to_pylist()
+    times = column.to_numpy().astype("datetime64[us]")
+    whole = not np.any(times.astype(np.int64) % 1_000_000)
+    texts = np.datetime_as_string(times, unit="s" if whole else "us")
+    return [f"{text}Z" for text in texts.tolist()]
+
+
+TABLE_PARSERS = [ParquetParser, ArrowStreamParser]
+TABLE_RENDERERS = [TableJSONRenderer, ParquetRenderer, ArrowStreamRenderer]

@@ -1,0 +1,30 @@
+"""The answers given to requests that carried an idempotency key."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+
+class IdempotencyRecord(models.Model):
+    """The first answer to a key. It is written in the transaction of the work that it tells of."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    endpoint = models.CharField(max_length=255, help_text="Method and path")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(
+        max_length=64, help_text="SHA-256 of the query string, the content type and the body"
+    )
+    status = models.PositiveSmallIntegerField(null=True)
+    answer = models.TextField(default="null", help_text="JSON")
+    recorded_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("user", "endpoint", "key"), name="core_one_answer_per_idempotency_key"),
+        )
+        indexes = (models.Index(fields=("recorded_at",), name="core_idempotency_age"),)
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.key}"

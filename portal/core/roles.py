@@ -1,0 +1,64 @@
+"""Who may do what: the roles, as data. ``bootstrap`` makes the groups hold exactly these permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+READ = (
+    "alerts.view_alert",
+    "alerts.view_alertrule",
+    "alerts.view_outboxmessage",
+    "forecasts.view_forecastrun",
+    "forecasts.view_forecastscore",
+    "quality.view_checkreport",
+    "quality.view_checkresult",
+    "quality.view_checkrun",
+    "registry.view_decision",
+    "registry.view_modelversion",
+    "series.view_covariate",
+    "series.view_observation",
+    "series.view_quarantinedrow",
+    "series.view_series",
+    "series.view_source",
+)
+"""What everybody with a login may look at."""
+
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "forecaster": READ,
+    "approver": (*READ, "registry.approve_modelversion", "registry.reject_modelversion"),
+    "operator": (
+        *READ,
+        "alerts.acknowledge_alert",
+        "alerts.add_alertrule",
+        "alerts.change_alertrule",
+        "alerts.delete_alertrule",
+    ),
+    "data_engineer": (
+        *READ,
+        "series.add_covariate",
+        "series.change_covariate",
+        "series.delete_covariate",
+        "series.add_series",
+        "series.change_series",
+        "series.add_source",
+        "series.change_source",
+        "series.change_quarantinedrow",
+    ),
+    "service": (
+        *READ,
+        "forecasts.add_forecastrun",
+        "forecasts.add_forecastscore",
+        "quality.add_checkreport",
+        "quality.add_checkrun",
+        "registry.add_modelversion",
+        "series.add_observation",
+        "series.add_quarantinedrow",
+    ),
+}
+
+PEOPLE: Mapping[str, str] = {"forecaster": "forecaster", "approver": "approver", "operator": "operator"}
+"""Username → role of the people that ``bootstrap`` makes."""
+
+SUPERUSER = "admin"
+SERVICE_ACCOUNT = "airflow"
+SERVICE_ROLE = "service"

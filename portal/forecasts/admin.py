@@ -1,0 +1,88 @@
+"""The ledger and the scores as operators see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import display
+
+from portal.core.admin import RecordAdmin
+from portal.forecasts.dashboard import run_chart
+from portal.forecasts.models import ForecastRun, ForecastScore
+from portal.forecasts.queries import quantile_name, values_by_time
+
+RUNG_COLOURS = {
+    ForecastRun.Rung.CHAMPION: "success",
+    ForecastRun.Rung.PREVIOUS_CHAMPION: "warning",
+    ForecastRun.Rung.EARLIER_RUN: "warning",
+    ForecastRun.Rung.SEASONAL_NAIVE: "danger",
+}
+
+
+@admin.register(ForecastRun)
+class ForecastRunAdmin(RecordAdmin):
+    """What was published: chart, facts, values."""
+
+    list_display = ("series", "issue_time", "rung_label", "model_name", "data_cutoff", "value_count", "published_at")
+    list_display_links = ("series", "issue_time")
+    list_filter = ("series", "rung")
+    list_select_related = ("series", "model")
+    search_fields = ("series__slug", "reason")
+    date_hierarchy = "issue_time"
+    change_form_outer_before_template = "forecasts/run.html"
+    fieldsets = (
+        (None, {"fields": (("series", "issue_time"), ("rung_label", "reason"), ("model", "data_cutoff"))}),
+        ("Extent", {"fields": (("valid_from", "valid_until"), ("value_count", "values_sha256"), "published_at")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ForecastRun]:
+        return super().get_queryset(request).defer("model__evidence", "model__parameters")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        run = self.get_object(request, object_id)
+        shown: dict[str, Any] = {}
+        if run is not None and self.has_view_permission(request, run):
+            names = [quantile_name(quantile) for quantile in run.quantiles]
+            shown = {
+                "chart": run_chart(run, with_outcome=True),
+                "quantile_names": names,
+                "rows": [
+                    (row["valid_time"], row["local_time"], [row[name] for name in names]) for row in values_by_time(run)
+                ],
+            }
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
+
+    @display(description="Rung", ordering="rung", label=RUNG_COLOURS)
+    def rung_label(self, run: ForecastRun) -> tuple[str, str]:
+        return run.rung, run.get_rung_display()
+
+    @display(description="Model", ordering="model__version")
+    def model_name(self, run: ForecastRun) -> str:
+        return f"{run.model.kind} v{run.model.version}" if run.model is not None else "–"
+
+
+@admin.register(ForecastScore)
+class ForecastScoreAdmin(RecordAdmin):
+    """How good the runs were."""
+
+    list_display = ("series", "issue_time", "as_of", "n", "mae", "naive_mae", "mape", "coverage_80", "bias")
+    list_filter = ("forecast_run__series",)
+    list_select_related = ("forecast_run__series",)
+    date_hierarchy = "as_of"
+
+    @display(description="Series", ordering="forecast_run__series__slug")
+    def series(self, score: ForecastScore) -> str:
+        return score.forecast_run.series.slug
+
+    @display(description="Issued", ordering="forecast_run__issue_time")
+    def issue_time(self, score: ForecastScore) -> Any:
+        return score.forecast_run.issue_time
+
+    @display(description="MAE of the seasonal naive")
+    def naive_mae(self, score: ForecastScore) -> Any:
+        return score.baseline.get("mae")

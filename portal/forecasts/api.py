@@ -1,0 +1,195 @@
+"""``/api/v1/``: publish forecasts, the latest one, the ledger, scores."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, cast
+
+import django_filters
+import pyarrow as pa
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from portal.core.columnar import ARROW_STREAM, PARQUET, TABLE_PARSERS, TABLE_RENDERERS
+from portal.core.idempotency import idempotent
+from portal.core.negotiation import JSON
+from portal.core.parameters import read_time, require_parameter, time_parameter
+from portal.core.problems import Problem
+from portal.forecasts import operations, queries
+from portal.forecasts.models import ForecastRun, ForecastScore
+from portal.forecasts.serializers import (
+    MOST_SCORES,
+    ForecastRunSerializer,
+    ForecastSerializer,
+    ForecastValueSerializer,
+    PublishedSerializer,
+    RecordedScoresSerializer,
+    ScoreRequestSerializer,
+    ScoreSerializer,
+)
+from portal.series.models import Series
+
+
+class ForecastsBulkView(APIView):
+    """Publish forecasts."""
+
+    parser_classes = TABLE_PARSERS
+    permissions_by_method = {"POST": "forecasts.add_forecastrun"}  # noqa: RUF012  # as views have it
+
+    @extend_schema(
+        operation_id="forecasts_bulk",
+        request={PARQUET: OpenApiTypes.BINARY, ARROW_STREAM: OpenApiTypes.BINARY},
+        responses=PublishedSerializer,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """One row per value: series, issue_time, model_id, data_cutoff, rung, reason, valid_time, quantile, value.
+
+        Each (series, issue_time, model_id, data_cutoff) is one run. If a row is wrong, nothing of the body is stored.
+        """
+        table = request.data
+        if not isinstance(table, pa.Table):
+            raise Problem(f"The body is empty; send {PARQUET} or {ARROW_STREAM}.")
+        return Response(
+            {"runs": [asdict(run) for run in operations.publish_forecasts(table, by=cast("User", request.user))]}
+        )
+
+
+class LatestForecastView(APIView):
+    """The forecast to go by."""
+
+    permissions_by_method = {"GET": "forecasts.view_forecastrun"}  # noqa: RUF012
+
+    @extend_schema(
+        operation_id="forecasts_latest",
+        parameters=[
+            OpenApiParameter("series", required=True, description="Slug"),
+            time_parameter("as_of", "The newest run issued then or before; of all runs by default"),
+        ],
+        responses=ForecastSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """The newest run of a series with its values, in UTC and on the clock of the series."""
+        slug = require_parameter(request, "series")
+        series = Series.objects.filter(slug=slug).first()
+        if series is None:
+            raise NotFound(f"There is no series {slug}.")
+        as_of = read_time(request, "as_of")
+        run = queries.latest_run(series, as_of=as_of)
+        if run is None:
+            until = f" by {as_of:%Y-%m-%dT%H:%M:%SZ}" if as_of is not None else ""
+            raise NotFound(f"No forecast of {series} has been issued{until}.")
+        return Response(ForecastSerializer(run).data)
+
+
+class ForecastRunFilter(django_filters.FilterSet):
+    """What the ledger can be narrowed by; the issue period is half-open."""
+
+    series = django_filters.CharFilter("series__slug")
+    issued_from = django_filters.IsoDateTimeFilter("issue_time", lookup_expr="gte")
+    issued_to = django_filters.IsoDateTimeFilter("issue_time", lookup_expr="lt")
+    rung = django_filters.ChoiceFilter(choices=ForecastRun.Rung.choices)
+
+    class Meta:
+        model = ForecastRun
+        fields = ("series", "rung")
+
+
+class ForecastRunViewSet(viewsets.ReadOnlyModelViewSet[ForecastRun]):
+    """The ledger, newest first."""
+
+    queryset = queries.runs()
+    serializer_class = ForecastRunSerializer
+    filterset_class = ForecastRunFilter
+    lookup_value_regex = r"\d{1,18}"
+    permissions_by_method = {"GET": "forecasts.view_forecastrun"}  # noqa: RUF012
+
+    @extend_schema(
+        operation_id="forecast_runs_values",
+        filters=False,
+        responses={
+            (200, JSON): ForecastValueSerializer(many=True),
+            (200, PARQUET): OpenApiTypes.BINARY,
+            (200, ARROW_STREAM): OpenApiTypes.BINARY,
+        },
+    )
+    @action(detail=True, pagination_class=None, filter_backends=[], renderer_classes=TABLE_RENDERERS)
+    def values(self, request: Request, pk: str) -> Response:
+        """The values of a run: JSON, Parquet or an Arrow stream by `Accept`."""
+        return Response(queries.run_values(get_object_or_404(ForecastRun, pk=pk)))
+
+
+class ScoreFilter(django_filters.FilterSet):
+    """What the scores can be narrowed by."""
+
+    series = django_filters.CharFilter("forecast_run__series__slug")
+    forecast_run = django_filters.NumberFilter("forecast_run", min_value=1, max_value=2**63 - 1)
+
+    class Meta:
+        model = ForecastScore
+        fields = ("series", "forecast_run")
+
+
+class ScoreViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ForecastScore]):
+    """Scores of runs, newest first."""
+
+    queryset = ForecastScore.objects.select_related("forecast_run__series")
+    serializer_class = ScoreSerializer
+    filterset_class = ScoreFilter
+    permissions_by_method = {  # noqa: RUF012
+        "GET": "forecasts.view_forecastscore",
+        "POST": "forecasts.add_forecastscore",
+    }
+
+    def get_queryset(self) -> QuerySet[ForecastScore]:
+        return super().get_queryset()
+
+    @extend_schema(
+        operation_id="scores_bulk",
+        request=ScoreRequestSerializer(many=True),
+        responses=RecordedScoresSerializer,
+        filters=False,
+    )
+    @idempotent
+    @action(detail=False, methods=["post"], pagination_class=None)
+    def bulk(self, request: Request) -> Response:
+        """Keep scores, one per (forecast_run, as_of); one that came before is brought up to date."""
+        serializer: serializers.ListSerializer[Any] = serializers.ListSerializer(
+            data=request.data, child=ScoreRequestSerializer(), max_length=MOST_SCORES
+        )
+        serializer.is_valid(raise_exception=True)
+        scores = serializer.validated_data
+        known = ForecastRun.objects.in_bulk({score["forecast_run"] for score in scores})
+        unknown = [
+            {
+                "row": row,
+                "field": "forecast_run",
+                "value": score["forecast_run"],
+                "rule": "unknown_run",
+                "message": f"There is no forecast run {score['forecast_run']}.",
+            }
+            for row, score in enumerate(scores)
+            if score["forecast_run"] not in known
+        ]
+        if unknown:
+            raise Problem("Scores of runs that are not in the ledger; nothing was stored.", errors=unknown)
+        recorded = operations.record_scores(
+            [{**score, "forecast_run": known[score["forecast_run"]]} for score in scores], by=cast("User", request.user)
+        )
+        return Response(
+            {
+                "scores": [
+                    {"id": score.pk, "forecast_run": score.forecast_run_id, "as_of": score.as_of, "status": status}
+                    for score, status in recorded
+                ]
+            }
+        )

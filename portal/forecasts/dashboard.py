@@ -1,0 +1,84 @@
+"""The overview: what the admin's first page shows of each series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from portal.forecasts.charts import Curve, forecast_chart
+from portal.forecasts.models import ForecastRun, ForecastScore
+from portal.forecasts.queries import latest_run, run_values
+from portal.quality.models import CheckRun
+from portal.registry.models import ModelVersion
+from portal.series.models import Series
+from portal.series.queries import observations, series_with_details
+
+HISTORY = timedelta(days=3)
+"""Load shown before a forecast."""
+MOST_SERIES = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One series at a glance."""
+
+    series: Series
+    champion: ModelVersion | None
+    run: ForecastRun | None
+    chart: SafeString
+    check: CheckRun | None
+    score: ForecastScore | None
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """unfold's DASHBOARD_CALLBACK: cards of the load series, for those who may look at them."""
+    if request.user.has_perm("series.view_series"):
+        loads = series_with_details().filter(quantity=Series.Quantity.LOAD)
+        context["gridcast_cards"] = [card_of(series) for series in loads[:MOST_SERIES]]
+        context["gridcast_more"] = max(0, loads.count() - MOST_SERIES)
+    return context
+
+
+def card_of(series: Series) -> Card:
+    """What there is to see of a series that came from `series_with_details`."""
+    run = latest_run(series)
+    champions: list[ModelVersion] = series.champions  # type: ignore[attr-defined]  # from series_with_details
+    return Card(
+        series=series,
+        champion=champions[0] if champions else None,
+        run=run,
+        chart=run_chart(run) if run is not None else SafeString(""),
+        check=CheckRun.objects.filter(series=series).order_by("-as_of", "-pk").first(),
+        score=ForecastScore.objects.filter(forecast_run__series=series).select_related("forecast_run").first(),
+    )
+
+
+def run_chart(run: ForecastRun, *, with_outcome: bool = False) -> SafeString:
+    """A run after the load that it could have seen; with the outcome, also what came true since."""
+    start = run.issue_time - HISTORY
+    end = run.valid_until if with_outcome else run.issue_time
+    as_of: datetime | None = None if with_outcome else run.issue_time
+    history_us, history = _arrays(observations(run.series, start=start, end=end, as_of=as_of), "value")
+    values = run_values(run)
+    times_us, flat = _arrays(values, "value")
+    width = len(run.quantiles)
+    return forecast_chart(
+        Curve(times_us=times_us[::width], quantiles=run.quantiles, values=flat.reshape(-1, width)),
+        history_us=history_us,
+        history=history,
+        issue_time=run.issue_time,
+        timezone=run.series.timezone,
+        unit=run.series.unit,
+        title=f"Forecast of {run.series.name}, issued {run.issue_time:%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def _arrays(table: pa.Table, name: str) -> tuple[Any, Any]:
+    times_us = table.column("valid_time").cast(pa.int64()).to_numpy()
+    return times_us, table.column(name).to_numpy(zero_copy_only=False).astype(np.float64)

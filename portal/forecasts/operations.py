@@ -1,0 +1,132 @@
+"""What is written to the ledger: forecasts, whole or not at all, and their scores. Each function is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+
+from portal.core.columns import iso, to_datetime
+from portal.core.copy import copy_in
+from portal.core.permissions import require
+from portal.core.problems import Conflict
+from portal.forecasts.incoming import IncomingRun, read_runs
+from portal.forecasts.models import ForecastRun, ForecastScore
+
+LEDGER_LOCK = 0x6C6467
+"""First key of the advisory locks; the second is the series."""
+_VALUE_TYPES = {"run_id": "int8", "valid_time": "timestamptz", "quantile": "float8", "value": "float8"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What became of one run."""
+
+    id: int
+    series: str
+    issue_time: str
+    status: str
+
+
+def publish_forecasts(table: pa.Table, *, by: User) -> list[Published]:
+    """Publish the runs in `table` (one row per value, the columns of `incoming.COLUMNS`), all of them or none.
+
+    A run that is in the ledger with the same content is unchanged. Writers of one series queue. Raises Problem with the
+    rows at fault, Conflict where the ledger holds another content for the facts of a run, NotPermitted.
+    """
+    require(by, "forecasts.add_forecastrun", doing="publish forecasts")
+    runs = read_runs(table)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(%s, id::int) FROM unnest(%s::bigint[]) AS id",
+                (LEDGER_LOCK, sorted({run.series.pk for run in runs})),
+            )
+        stored = [_find(run) for run in runs]
+        new = [run for run, there in zip(runs, stored, strict=True) if there is None]
+        created = iter(_store(new))
+        published = [
+            _describe(run, there.pk, "unchanged") if there else _describe(run, next(created), "created")
+            for run, there in zip(runs, stored, strict=True)
+        ]
+        # Now rather than at the commit, where nobody is left to say which request it was.
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS forecasts_run_is_whole IMMEDIATE")
+            cursor.execute("SET CONSTRAINTS forecasts_run_is_whole DEFERRED")
+    return published
+
+
+def _find(run: IncomingRun) -> ForecastRun | None:
+    there = ForecastRun.objects.filter(
+        series=run.series, issue_time=to_datetime(run.issue_us), model=run.model, data_cutoff=to_datetime(run.cutoff_us)
+    ).first()
+    if there is not None and there.values_sha256 != run.sha256():
+        message = f"The ledger holds another forecast of {run.series} issued {iso(run.issue_us)} with these facts."
+        raise Conflict(
+            message,
+            errors=[{"field": "value", "value": there.pk, "rule": "published_differently", "message": message}],
+        )
+    return there
+
+
+def _store(runs: Sequence[IncomingRun]) -> list[int]:
+    if not runs:
+        return []
+    stored = ForecastRun.objects.bulk_create(
+        ForecastRun(
+            series=run.series,
+            issue_time=to_datetime(run.issue_us),
+            model=run.model,
+            data_cutoff=to_datetime(run.cutoff_us),
+            rung=run.rung,
+            reason=run.reason,
+            quantiles=run.quantiles.tolist(),
+            valid_from=to_datetime(int(run.valid_us[0])),
+            valid_until=to_datetime(int(run.valid_us[-1])) + run.series.resolution,
+            value_count=run.values.size,
+            values_sha256=run.sha256(),
+        )
+        for run in runs
+    )
+    pks = [run.pk for run in stored]
+    copy_in(
+        "forecasts_forecastvalue",
+        {
+            "run_id": np.repeat(pks, [run.values.size for run in runs]),
+            "valid_time": np.concatenate([np.repeat(run.valid_us, run.quantiles.size) for run in runs]),
+            "quantile": np.concatenate([np.tile(run.quantiles, run.valid_us.size) for run in runs]),
+            "value": np.concatenate([run.values.ravel() for run in runs]),
+        },
+        types=_VALUE_TYPES,
+    )
+    return pks
+
+
+def _describe(run: IncomingRun, pk: int, status: str) -> Published:
+    return Published(id=pk, series=run.series.slug, issue_time=iso(run.issue_us), status=status)
+
+
+def record_scores(scores: Sequence[Mapping[str, Any]], *, by: User) -> list[tuple[ForecastScore, str]]:
+    """Keep validated scores, one per (forecast_run, as_of); one that came before is brought up to date.
+
+    Returns each with created, updated or unchanged. Raises NotPermitted.
+    """
+    require(by, "forecasts.add_forecastscore", doing="record scores")
+    answers = []
+    with transaction.atomic():
+        for score in sorted(scores, key=lambda score: (score["forecast_run"].pk, score["as_of"])):
+            key = {"forecast_run": score["forecast_run"], "as_of": score["as_of"]}
+            facts = {name: value for name, value in score.items() if name not in key}
+            kept, made = ForecastScore.objects.select_for_update().get_or_create(**key, defaults=facts)
+            changed = [name for name, value in facts.items() if getattr(kept, name) != value]
+            if changed:
+                for name in changed:
+                    setattr(kept, name, facts[name])
+                kept.save(update_fields=changed)
+            answers.append((kept, "created" if made else "updated" if changed else "unchanged"))
+    return answers

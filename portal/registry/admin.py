@@ -1,0 +1,222 @@
+"""The registry as approvers see it: figures first, then the facts, then what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from portal.core.admin import RecordAdmin
+from portal.registry import operations
+from portal.registry.evidence import figures, shown
+from portal.registry.forms import DecisionForm
+from portal.registry.models import Decision, ModelVersion
+from portal.registry.queries import case_for
+
+STATUS_COLOURS = {
+    ModelVersion.Status.CANDIDATE: "info",
+    ModelVersion.Status.CHAMPION: "success",
+    ModelVersion.Status.REJECTED: "danger",
+    ModelVersion.Status.RETIRED: "warning",
+}
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One of the two decisions that a person takes, and how the pages word it."""
+
+    name: str
+    title: str
+    done: str
+    consequence: str
+    operation: Callable[..., ModelVersion]
+
+
+APPROVE = Verb(
+    "approve",
+    "Approve",
+    "is the champion now",
+    "It becomes the champion: the next forecasts of its series are its own. The champion so far, if any, retires.",
+    operations.approve_model,
+)
+REJECT = Verb(
+    "reject",
+    "Reject",
+    "is rejected",
+    "It will never publish. The champion so far stays.",
+    operations.reject_model,
+)
+
+
+class DecisionInline(TabularInline):
+    """What was decided, by whom, when and why."""
+
+    model = Decision
+    fields = ("at", "decision", "by", "reason")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    hide_title = True
+    verbose_name_plural = "Decisions"
+
+    def has_add_permission(self, request: HttpRequest, obj: ModelVersion | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ModelVersion | None = None) -> bool:
+        return False
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(RecordAdmin):
+    """Model versions: read only but for the two decisions."""
+
+    list_display = ("name", "kind", "status_label", "mae", "trained_by", "data_cutoff", "registered_at")
+    list_display_links = ("name",)
+    list_filter = ("status", "series", "kind")
+    list_select_related = ("series", "trained_by")
+    search_fields = ("series__slug", "kind", "training_key", "artifact_sha256")
+    search_help_text = "Series, kind, training key or artifact hash"
+    actions = ("approve_selected", "reject_selected")
+    actions_detail = ("approve", "reject")
+    change_form_outer_before_template = "registry/evidence.html"
+    inlines = (DecisionInline,)
+    fieldsets = (
+        (None, {"fields": (("series", "version"), ("kind", "status"), ("approved_by", "approved_at"))}),
+        (
+            "Training",
+            {
+                "fields": (
+                    ("training_start", "training_end"),
+                    ("data_cutoff", "registered_at"),
+                    ("trained_by", "airflow"),
+                    "features",
+                    "parameters",
+                )
+            },
+        ),
+        (
+            "Artifact and code",
+            {"fields": ("artifact_uri", "artifact_sha256", "training_key", "code_version", "library_versions")},
+        ),
+    )
+
+    def has_approve_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("registry.approve_modelversion")
+
+    def has_reject_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("registry.reject_modelversion")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """The two buttons, on a candidate only: about any other model nothing is left to decide."""
+        if not ModelVersion.objects.filter(pk=object_id, status=ModelVersion.Status.CANDIDATE).exists():
+            return []
+        return super().get_actions_detail(request, object_id)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        model = self.get_object(request, object_id)
+        case = case_for(model) if model is not None and self.has_view_permission(request, model) else None
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "case": case})
+
+    @display(description="Model", ordering="series__slug")
+    def name(self, obj: ModelVersion) -> str:
+        return f"{obj.series.slug} v{obj.version}"
+
+    @display(description="Status", ordering="status", label=STATUS_COLOURS)
+    def status_label(self, obj: ModelVersion) -> tuple[str, str]:
+        return obj.status, obj.get_status_display()
+
+    @display(description="MAE (against the baseline)")
+    def mae(self, obj: ModelVersion) -> str:
+        for figure in figures(obj.evidence, champion=None, unit=obj.series.unit):
+            if figure.metric.key == "mae" and figure.model is not None:
+                against = f" ({figure.against_baseline.text})" if figure.against_baseline else ""
+                return f"{shown(figure.model)} {figure.unit}{against}"
+        return "–"
+
+    @action(description="Approve …", permissions=["approve"], icon="check", variant=ActionVariant.PRIMARY)
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._decide_one(request, object_id, APPROVE)
+
+    @action(description="Reject …", permissions=["reject"], icon="close", variant=ActionVariant.DANGER)
+    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._decide_one(request, object_id, REJECT)
+
+    @admin.action(description="Approve the selected candidates …", permissions=["approve"])
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet[ModelVersion]) -> HttpResponse | None:
+        return self._decide_selected(request, queryset, APPROVE)
+
+    @admin.action(description="Reject the selected candidates …", permissions=["reject"])
+    def reject_selected(self, request: HttpRequest, queryset: QuerySet[ModelVersion]) -> HttpResponse | None:
+        return self._decide_selected(request, queryset, REJECT)
+
+    def _decide_one(self, request: HttpRequest, object_id: str, verb: Verb) -> HttpResponse:
+        model = self.get_object(request, object_id)
+        if model is None:
+            raise Http404(f"There is no model {object_id}.")
+        if not self.has_view_permission(request, model):
+            raise PermissionDenied
+        page = reverse("admin:registry_modelversion_change", args=(model.pk,))
+        form = DecisionForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            self._decide(request, [model], verb, form.cleaned_data["reason"])
+            return HttpResponseRedirect(page)
+        return self._ask(request, [model], verb, form, back=page)
+
+    def _decide_selected(
+        self, request: HttpRequest, queryset: QuerySet[ModelVersion], verb: Verb
+    ) -> HttpResponse | None:
+        models = list(queryset.select_related("series", "trained_by"))
+        form = DecisionForm(request.POST if "reason" in request.POST else None)
+        if verb is APPROVE and len({model.series_id for model in models}) < len(models):
+            messages.error(request, "Select one candidate per series: each has one champion.")
+            return None
+        if form.is_valid():
+            self._decide(request, models, verb, form.cleaned_data["reason"])
+            return None
+        return self._ask(request, models, verb, form, back=request.get_full_path(), action_name=f"{verb.name}_selected")
+
+    def _decide(self, request: HttpRequest, models: list[ModelVersion], verb: Verb, reason: str) -> None:
+        for model in models:
+            try:
+                decided = verb.operation(model, by=request.user, reason=reason, at=timezone.now())
+            except operations.RegistryError as refusal:
+                messages.error(request, str(refusal))
+            else:
+                messages.success(request, f"{decided} {verb.done}.")
+
+    def _ask(
+        self,
+        request: HttpRequest,
+        models: list[ModelVersion],
+        verb: Verb,
+        form: DecisionForm,
+        *,
+        back: str,
+        action_name: str | None = None,
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"{verb.title} {models[0] if len(models) == 1 else f'{len(models)} models'}",
+            "verb": verb,
+            "cases": [case_for(model) for model in models],
+            "form": form,
+            "back": back,
+            "action_name": action_name,
+            "action_checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "registry/decide.html", context)

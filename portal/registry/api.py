@@ -1,0 +1,94 @@
+"""``/api/v1/models/``: register candidates, look at versions, decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import django_filters
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from portal.core.idempotency import idempotent
+from portal.core.problems import Conflict, Problem
+from portal.registry import operations
+from portal.registry.models import ModelVersion
+from portal.registry.serializers import CandidateSerializer, ModelVersionSerializer, ReasonSerializer
+
+
+class ModelVersionFilter(django_filters.FilterSet):
+    """What a list of models can be narrowed by."""
+
+    series = django_filters.CharFilter("series__slug")
+    status = django_filters.ChoiceFilter(choices=ModelVersion.Status.choices)
+    kind = django_filters.CharFilter("kind")
+    training_key = django_filters.CharFilter("training_key")
+
+
+class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ModelVersion]):
+    """Versions of models, newest first in each series, with their evidence and their decisions."""
+
+    queryset = (
+        ModelVersion.objects.select_related("series", "trained_by", "approved_by")
+        .prefetch_related("decisions__by")
+        .order_by("series__slug", "-version")
+    )
+    serializer_class = ModelVersionSerializer
+    filterset_class = ModelVersionFilter
+    permissions_by_method = {  # noqa: RUF012  # as views have it
+        "GET": "registry.view_modelversion",
+        "POST": "registry.add_modelversion",
+    }
+
+    def get_queryset(self) -> QuerySet[ModelVersion]:
+        return super().get_queryset()
+
+    @extend_schema(request=CandidateSerializer, responses={201: ModelVersionSerializer, 200: ModelVersionSerializer})
+    @idempotent
+    def create(self, request: Request) -> Response:
+        """Register a candidate: 201, or 200 with the registered one if its series has the training key already."""
+        serializer = CandidateSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        facts = dict(serializer.validated_data)
+        series = facts.pop("series")
+        model, new = operations.register_candidate(
+            series, training=operations.Training(**facts), by=cast("User", request.user)
+        )
+        return self._answer(model, status.HTTP_201_CREATED if new else status.HTTP_200_OK)
+
+    @extend_schema(request=ReasonSerializer, responses=ModelVersionSerializer)
+    @idempotent
+    @action(detail=True, methods=["post"], permissions_by_method={"POST": "registry.approve_modelversion"})
+    def approve(self, request: Request, pk: str) -> Response:
+        """Make a candidate the champion. 403 for its trainer or without the permission, 409 if it is decided."""
+        return self._decide(request, operations.approve_model)
+
+    @extend_schema(request=ReasonSerializer, responses=ModelVersionSerializer)
+    @idempotent
+    @action(detail=True, methods=["post"], permissions_by_method={"POST": "registry.reject_modelversion"})
+    def reject(self, request: Request, pk: str) -> Response:
+        """Reject a candidate. 403 without the permission, 409 if it is decided."""
+        return self._decide(request, operations.reject_model)
+
+    def _decide(self, request: Request, operation: Callable[..., ModelVersion]) -> Response:
+        model = self.get_object()
+        serializer = ReasonSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            decided = operation(
+                model, by=cast("User", request.user), reason=serializer.validated_data["reason"], at=timezone.now()
+            )
+        except operations.SelfApprovalRefused as refusal:
+            raise Problem(str(refusal), status=status.HTTP_403_FORBIDDEN) from refusal
+        except operations.AlreadyDecided as refusal:
+            raise Conflict(str(refusal)) from refusal
+        return self._answer(decided, status.HTTP_200_OK)
+
+    def _answer(self, model: ModelVersion, code: int) -> Response:
+        return Response(self.get_serializer(self.get_queryset().get(pk=model.pk)).data, status=code)

@@ -1,0 +1,155 @@
+"""Reading the evidence of a model: its backtest against the baseline and against the present champion.
+
+Evidence is JSON that the pipeline sent. What is missing or malformed in it is shown as missing; no page fails on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One figure of a backtest: its key in the evidence, how it reads, and what of it is best."""
+
+    key: str
+    label: str
+    unit: str = ""
+    explanation: str
+    ideal: float = 0.0
+    scale: float = 1.0
+
+
+METRICS = (
+    Metric(key="mae", label="MAE", unit="{unit}", explanation="Mean absolute error of the median"),
+    Metric(key="mape", label="MAPE", unit="%", explanation="Mean absolute percentage error"),
+    Metric(key="rmse", label="RMSE", unit="{unit}", explanation="Root mean square error: large misses weigh more"),
+    Metric(key="mase", label="MASE", explanation="Error against the naive error in the history; below 1 is better"),
+    Metric(key="pinball", label="Pinball loss", unit="{unit}", explanation="Error of the whole distribution"),
+    Metric(
+        key="coverage_80",
+        label="Coverage of the 80 % interval",
+        unit="%",
+        explanation="How often the truth fell inside; best is 80 %",
+        ideal=0.8,
+        scale=100.0,
+    ),
+    Metric(key="width_80", label="Width of the 80 % interval", unit="{unit}", explanation="Narrower is sharper"),
+    Metric(key="bias", label="Bias", unit="{unit}", explanation="Mean of forecast minus truth; best is 0"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One metric of the model beside the baseline's and the champion's; None where the evidence has none."""
+
+    metric: Metric
+    unit: str
+    model: float | None
+    baseline: float | None
+    champion: float | None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The three figures as they read on a page."""
+        return {"model": shown(self.model), "baseline": shown(self.baseline), "champion": shown(self.champion)}
+
+    @property
+    def against_baseline(self) -> Comparison | None:
+        return compare(self.model, self.baseline, ideal=self.metric.ideal * self.metric.scale)
+
+    @property
+    def against_champion(self) -> Comparison | None:
+        return compare(self.model, self.champion, ideal=self.metric.ideal * self.metric.scale)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much farther from or nearer to the ideal a figure is than another: -0.25 is a quarter less error."""
+
+    change: float
+
+    @property
+    def verdict(self) -> str:
+        if abs(self.change) < 0.005:
+            return "same"
+        return "better" if self.change < 0 else "worse"
+
+    @property
+    def text(self) -> str:
+        if self.verdict == "same":
+            return "the same"
+        size = f"{abs(self.change):.0%}" if abs(self.change) < 9.995 else "far"
+        return f"{size} {self.verdict}"
+
+
+def compare(value: float | None, other: float | None, *, ideal: float) -> Comparison | None:
+    """Compare two figures by their distance from the ideal; None where that is undefined."""
+    if value is None or other is None or other == ideal:
+        return None
+    return Comparison(abs(value - ideal) / abs(other - ideal) - 1.0)
+
+
+def figures(evidence: object, *, champion: object, unit: str) -> list[Figure]:
+    """Every known metric that the evidence of the model or of the champion holds. `unit` is the unit of the load."""
+    rows = [
+        Figure(
+            metric=metric,
+            unit=metric.unit.format(unit=unit),
+            model=_number(_part(evidence, "metrics"), metric),
+            baseline=_number(_part(evidence, "baseline"), metric),
+            champion=_number(_part(champion, "metrics"), metric),
+        )
+        for metric in METRICS
+    ]
+    return [row for row in rows if (row.model, row.baseline, row.champion) != (None, None, None)]
+
+
+def shown(value: float | None) -> str:
+    """A figure to three significant digits or to the unit, whichever is finer; a dash where there is none."""
+    if value is None:
+        return "–"
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def size(evidence: object) -> int | None:
+    """How many pairs of forecast and truth the backtest compared."""
+    n = _part(evidence, "metrics").get("n")
+    return n if isinstance(n, int) else None
+
+
+def errors_by_lead_time(evidence: object) -> list[tuple[float, float]]:
+    """Points (middle of a block of lead times in hours, MAE in the unit of the load); empty where there are none."""
+    blocks = evidence.get("by_lead_time") if isinstance(evidence, Mapping) else None
+    points = []
+    for block in blocks if isinstance(blocks, list) else []:
+        if not isinstance(block, Mapping):
+            continue
+        start, end, error = block.get("lead_time_from"), block.get("lead_time_to"), block.get("mae")
+        if _finite(start) and _finite(end) and _finite(error) and min(start, end, error) >= 0:
+            points.append(((start + end) / 2, float(error)))
+    return sorted(points)
+
+
+def baseline_error(evidence: object) -> float | None:
+    """MAE of the baseline over all lead times, in the unit of the load."""
+    value = _part(evidence, "baseline").get("mae")
+    return float(value) if _finite(value) and value >= 0 else None
+
+
+def _part(evidence: object, name: str) -> Mapping[str, Any]:
+    part = evidence.get(name) if isinstance(evidence, Mapping) else None
+    return part if isinstance(part, Mapping) else {}
+
+
+def _number(metrics: Mapping[str, Any], metric: Metric) -> float | None:
+    value = metrics.get(metric.key)
+    return float(value) * metric.scale if _finite(value) else None
+
+
+def _finite(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

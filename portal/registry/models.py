@@ -1,0 +1,111 @@
+"""Versions of models and the decisions about them. The database itself keeps the rules that matter:
+
+one champion per series, an approver who is not the trainer, facts and decisions that never change (by triggers, in the
+migrations).
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+
+class ModelVersion(models.Model):
+    """One trained model of one series. Everything but its status and its approval is fixed at registration."""
+
+    class Status(models.TextChoices):
+        CANDIDATE = "candidate", "Candidate"
+        CHAMPION = "champion", "Champion"
+        REJECTED = "rejected", "Rejected"
+        RETIRED = "retired", "Retired"
+
+    series = models.ForeignKey("series.Series", on_delete=models.PROTECT, related_name="model_versions")
+    version = models.PositiveIntegerField(help_text="1, 2, … per series, in the order of registration")
+    kind = models.CharField(max_length=64)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.CANDIDATE)
+
+    training_key = models.CharField(max_length=128, help_text="What identifies the training; unique in its series")
+    artifact_uri = models.CharField(max_length=1024)
+    artifact_sha256 = models.CharField(
+        "artifact SHA-256", max_length=64, validators=[RegexValidator(r"^[0-9a-f]{64}$", "64 lower-case hex digits")]
+    )
+    training_start = models.DateTimeField()
+    training_end = models.DateTimeField(help_text="The training period is half-open: this time is not in it")
+    data_cutoff = models.DateTimeField(help_text="The training saw what was known at this time")
+    parameters = models.JSONField(default=dict, blank=True)
+    features = models.JSONField(default=list, blank=True)
+    evidence = models.JSONField(default=dict, blank=True, help_text="The backtest report")
+    library_versions = models.JSONField(default=dict, blank=True)
+    code_version = models.CharField(max_length=128, blank=True)
+    airflow = models.JSONField(default=dict, blank=True, help_text="The Airflow run that trained it: dag_id, run_id")
+
+    trained_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="trained_models", help_text="Who triggered it"
+    )
+    registered_at = models.DateTimeField(db_default=Now(), editable=False)
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="approved_models", null=True, blank=True
+    )
+    approved_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("series", "-version")
+        permissions = (
+            ("approve_modelversion", "Can put a candidate live"),
+            ("reject_modelversion", "Can reject a candidate"),
+        )
+        constraints = (
+            models.UniqueConstraint(fields=("series", "version"), name="registry_one_model_per_version"),
+            models.UniqueConstraint(fields=("series", "training_key"), name="registry_one_model_per_training"),
+            models.UniqueConstraint(
+                fields=("series",), condition=Q(status="champion"), name="registry_one_champion_per_series"
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_by__isnull=True) | ~Q(approved_by=F("trained_by")), name="registry_four_eyes"
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_by__isnull=True, approved_at__isnull=True)
+                | Q(approved_by__isnull=False, approved_at__isnull=False),
+                name="registry_approval_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=("candidate", "rejected"), approved_by__isnull=True)
+                | Q(status__in=("champion", "retired"), approved_by__isnull=False),
+                name="registry_live_models_are_approved",
+            ),
+            models.CheckConstraint(
+                condition=Q(training_start__lt=F("training_end")), name="registry_training_period_not_empty"
+            ),
+            models.CheckConstraint(
+                condition=Q(artifact_sha256__regex=r"^[0-9a-f]{64}$"), name="registry_artifact_sha256_is_hex"
+            ),
+        )
+        indexes = (models.Index(fields=("status", "series"), name="registry_status_series"),)
+
+    def __str__(self) -> str:
+        return f"{self.series} v{self.version} ({self.kind})"
+
+
+class Decision(models.Model):
+    """One decision about one model version. Decisions are only ever added."""
+
+    class Kind(models.TextChoices):
+        APPROVE = "approve", "Approved"
+        REJECT = "reject", "Rejected"
+        RETIRE = "retire", "Retired"
+
+    model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="decisions")
+    decision = models.CharField(max_length=16, choices=Kind.choices)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="model_decisions")
+    reason = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("at", "pk")
+        constraints = (models.CheckConstraint(condition=~Q(reason=""), name="registry_decision_has_reason"),)
+
+    def __str__(self) -> str:
+        return f"{self.get_decision_display()} {self.model}"

@@ -1,0 +1,95 @@
+"""Series, sources, observations and quarantine as data engineers see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+
+from portal.core.admin import RecordAdmin
+from portal.core.paginator import BoundedPaginator
+from portal.core.resolution import format_duration
+from portal.series.models import Covariate, Observation, QuarantinedRow, Series, Source
+
+
+class CovariateInline(TabularInline):
+    """What helps to forecast the series."""
+
+    model = Covariate
+    fk_name = "of"
+    extra = 0
+    autocomplete_fields = ("series",)
+
+
+@admin.register(Series)
+class SeriesAdmin(SimpleHistoryAdmin, ModelAdmin):
+    """Series; every edit stays in the history."""
+
+    list_display = ("slug", "name", "quantity", "unit", "timezone", "interval", "scheduled")
+    list_filter = ("quantity", "scheduled", "country")
+    list_select_related = False
+    search_fields = ("slug", "name")
+    inlines = (CovariateInline,)
+    fieldsets = (
+        (None, {"fields": (("slug", "name"), ("quantity", "unit"), ("resolution", "timezone"))}),
+        ("Calendar", {"fields": (("country", "subdivision"),)}),
+        ("Use", {"fields": (("allows_export", "scheduled"),)}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Series | None = None) -> tuple[str, ...]:
+        """What observations stand on and other programs know stays as it was made."""
+        return ("slug", "resolution", "quantity") if obj is not None else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Series | None = None) -> bool:
+        return False
+
+    @display(description="Resolution", ordering="resolution")
+    def interval(self, series: Series) -> str:
+        return format_duration(series.resolution)
+
+
+@admin.register(Source)
+class SourceAdmin(SimpleHistoryAdmin, ModelAdmin):
+    """Sources; every edit stays in the history."""
+
+    list_display = ("slug", "name", "kind", "url", "delay", "enabled", "scheduled")
+    list_filter = ("kind", "enabled", "scheduled")
+    list_select_related = False
+    search_fields = ("slug", "name", "url")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Source | None = None) -> bool:
+        return False
+
+    @display(description="Availability delay", ordering="availability_delay")
+    def delay(self, source: Source) -> str:
+        return "live" if source.availability_delay is None else format_duration(source.availability_delay)
+
+
+@admin.register(Observation)
+class ObservationAdmin(RecordAdmin):
+    """Observations with all their corrections."""
+
+    list_display = ("series", "valid_time", "value", "known_at")
+    list_filter = ("series",)
+    list_select_related = ("series",)
+    # As the unique index can be walked backwards: the newest of a series come without a sort.
+    ordering = ("-series_id", "-valid_time", "-known_at")
+    sortable_by = ()
+    paginator = BoundedPaginator
+    show_full_result_count = False
+
+
+@admin.register(QuarantinedRow)
+class QuarantinedRowAdmin(RecordAdmin):
+    """Rows that broke a rule, as they came."""
+
+    list_display = ("source", "file", "row", "rule", "message", "recorded_at")
+    list_filter = ("source", "rule")
+    list_select_related = ("source",)
+    search_fields = ("file", "message")
+    date_hierarchy = "recorded_at"
+    fields: Any = (("source", "file", "row"), ("rule", "recorded_at"), "message", "raw")

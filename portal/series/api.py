@@ -1,0 +1,191 @@
+"""``/api/v1/``: series, sources, observations, quarantine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, cast
+
+import django_filters
+import pyarrow as pa
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from portal.core.columnar import ARROW_STREAM, PARQUET, TABLE_PARSERS, TABLE_RENDERERS
+from portal.core.idempotency import idempotent
+from portal.core.negotiation import JSON
+from portal.core.parameters import read_time, time_parameter
+from portal.core.problems import Problem
+from portal.series import operations, queries
+from portal.series.models import QuarantinedRow, Series, Source
+from portal.series.serializers import (
+    ObservationSerializer,
+    QuarantineAnswerSerializer,
+    QuarantinedRowSerializer,
+    QuarantineRequestSerializer,
+    RecordedSerializer,
+    SeriesSerializer,
+    SourceSerializer,
+)
+
+SLUG = r"[-a-zA-Z0-9_]+"
+
+
+class SeriesViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Series]):
+    """Series with their covariates and champions."""
+
+    queryset = Series.objects.all()
+    serializer_class = SeriesSerializer
+    lookup_field = "slug"
+    lookup_value_regex = SLUG
+    filterset_fields = ("quantity", "scheduled")
+    permissions_by_method = {  # noqa: RUF012  # as views have it
+        "GET": "series.view_series",
+        "POST": "series.add_series",
+        "PATCH": "series.change_series",
+    }
+
+    def get_queryset(self) -> QuerySet[Series]:
+        return queries.series_with_details()
+
+    @idempotent
+    def create(self, request: Request) -> Response:
+        """Make a series."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        series = operations.create_series(facts=serializer.validated_data, by=cast("User", request.user))
+        return Response(self._described(series), status=status.HTTP_201_CREATED)
+
+    def partial_update(self, request: Request, slug: str) -> Response:
+        """Change some facts of a series; `covariates`, where given, replace those so far."""
+        series = self.get_object()
+        serializer = self.get_serializer(series, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        return Response(
+            self._described(
+                operations.change_series(series, changes=serializer.validated_data, by=cast("User", request.user))
+            )
+        )
+
+    def _described(self, series: Series) -> dict[str, Any]:
+        return dict(self.get_serializer(self.get_queryset().get(pk=series.pk)).data)
+
+    @extend_schema(
+        operation_id="series_observations",
+        filters=False,
+        parameters=[
+            time_parameter("start", "First valid time; all from the beginning by default"),
+            time_parameter("end", "End of the half-open period"),
+            time_parameter("as_of", "What was known then; all that is known by default"),
+        ],
+        responses={
+            (200, JSON): ObservationSerializer(many=True),
+            (200, PARQUET): OpenApiTypes.BINARY,
+            (200, ARROW_STREAM): OpenApiTypes.BINARY,
+        },
+    )
+    @action(
+        detail=True,
+        pagination_class=None,
+        filter_backends=[],
+        renderer_classes=TABLE_RENDERERS,
+        permissions_by_method={"GET": "series.view_observation"},
+    )
+    def observations(self, request: Request, slug: str) -> Response:
+        """The newest values known at `as_of`, oldest first: JSON, Parquet or an Arrow stream by `Accept`."""
+        start, end, as_of = (read_time(request, name) for name in ("start", "end", "as_of"))
+        if start is not None and end is not None and start > end:
+            message = "start is after end."
+            raise Problem(message, errors=[{"field": "start", "rule": "period", "message": message}])
+        return Response(queries.observations(self.get_object(), start=start, end=end, as_of=as_of))
+
+
+class SourceViewSet(viewsets.ReadOnlyModelViewSet[Source]):
+    """Sources of rows."""
+
+    queryset = Source.objects.order_by("slug")
+    serializer_class = SourceSerializer
+    lookup_field = "slug"
+    lookup_value_regex = SLUG
+    filterset_fields = ("enabled", "scheduled")
+    permissions_by_method = {"GET": "series.view_source"}  # noqa: RUF012
+
+
+class ObservationsBulkView(APIView):
+    """Record observations."""
+
+    parser_classes = TABLE_PARSERS
+    permissions_by_method = {"POST": "series.add_observation"}  # noqa: RUF012
+
+    @extend_schema(
+        operation_id="observations_bulk",
+        parameters=[time_parameter("recorded_at", "When corrections became known; now by default")],
+        request={PARQUET: OpenApiTypes.BINARY, ARROW_STREAM: OpenApiTypes.BINARY},
+        responses=RecordedSerializer,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Columns series (slug), valid_time, value (null or NaN = missing) and known_at; times are timestamp[us, UTC].
+
+        Valid rows are stored in one transaction, bad ones are answered with the rule that they break. A value that
+        differs from the newest known at `recorded_at` is stored as a correction, known at `recorded_at`.
+        """
+        table = request.data
+        if not isinstance(table, pa.Table):
+            raise Problem(f"The body is empty; send {PARQUET} or {ARROW_STREAM}.")
+        recorded_at = read_time(request, "recorded_at") or timezone.now()
+        return Response(
+            asdict(operations.record_observations(table, recorded_at=recorded_at, by=cast("User", request.user)))
+        )
+
+
+class QuarantineFilter(django_filters.FilterSet):
+    """What the list of bad rows can be narrowed by."""
+
+    source = django_filters.CharFilter("source__slug")
+    rule = django_filters.CharFilter("rule")
+    file = django_filters.CharFilter("file")
+
+    class Meta:
+        model = QuarantinedRow
+        fields = ("source", "rule", "file")
+
+
+class QuarantineViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[QuarantinedRow]):
+    """Rows that broke a rule, newest first."""
+
+    queryset = QuarantinedRow.objects.select_related("source")
+    serializer_class = QuarantinedRowSerializer
+    filterset_class = QuarantineFilter
+    permissions_by_method = {  # noqa: RUF012
+        "GET": "series.view_quarantinedrow",
+        "POST": "series.add_quarantinedrow",
+    }
+
+    @extend_schema(
+        operation_id="quarantine_bulk",
+        request=QuarantineRequestSerializer,
+        responses=QuarantineAnswerSerializer,
+        filters=False,
+    )
+    @idempotent
+    @action(detail=False, methods=["post"], pagination_class=None)
+    def bulk(self, request: Request) -> Response:
+        """Keep bad rows as they came, each (source, file, row, rule, raw) once."""
+        serializer = QuarantineRequestSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        rows = serializer.validated_data["rows"]
+        inserted, unchanged = operations.quarantine_rows(
+            serializer.validated_data["source"],
+            file=serializer.validated_data["file"],
+            rows=rows,
+            by=cast("User", request.user),
+        )
+        return Response({"received": len(rows), "inserted": inserted, "unchanged": unchanged})

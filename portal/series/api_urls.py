@@ -1,0 +1,15 @@
+"""Addresses of series, sources, observations and quarantine under /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from portal.series.api import ObservationsBulkView, QuarantineViewSet, SeriesViewSet, SourceViewSet
+
+router = SimpleRouter()
+router.register("series", SeriesViewSet, basename="series")
+router.register("sources", SourceViewSet, basename="sources")
+router.register("quarantine", QuarantineViewSet, basename="quarantine")
+
+urlpatterns = [path("observations/bulk/", ObservationsBulkView.as_view(), name="observations-bulk"), *router.urls]

@@ -1,0 +1,51 @@
+"""Reads on observations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+from django.db.models import Prefetch, QuerySet
+
+from portal.core.copy import copy_out
+from portal.registry.models import ModelVersion
+from portal.series.models import Series
+
+# Backwards in both times, as the unique index can be walked; a scan in the order asked for would have to sort.
+_NEWEST = """
+SELECT DISTINCT ON (valid_time) valid_time, coalesce(value, 'NaN') AS value, known_at FROM series_observation
+WHERE series_id = %s AND valid_time >= %s AND valid_time < %s AND known_at <= %s
+ORDER BY valid_time DESC, known_at DESC
+"""
+
+
+def observations(
+    series: Series, *, start: datetime | None = None, end: datetime | None = None, as_of: datetime | None = None
+) -> pa.Table:
+    """The newest values known at `as_of` in [start, end), oldest first: valid_time, value (null = missing), known_at.
+
+    A bound that is None is open. Times are timestamp[us, UTC].
+    """
+    columns = copy_out(
+        _NEWEST,
+        (series.pk, start or "-infinity", end or "infinity", as_of or "infinity"),
+        types={"valid_time": "timestamptz", "value": "float8", "known_at": "timestamptz"},
+    )
+    values = columns["value"][::-1]
+    utc = pa.timestamp("us", "UTC")
+    return pa.table(
+        {
+            "valid_time": pa.array(columns["valid_time"][::-1], type=utc),
+            "value": pa.array(values, mask=np.isnan(values)),
+            "known_at": pa.array(columns["known_at"][::-1], type=utc),
+        }
+    )
+
+
+def series_with_details() -> QuerySet[Series]:
+    """Series by slug with `covariates` and `champions` (none or one), in three queries however many there are."""
+    champions = ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION).only("series", "version", "kind")
+    return Series.objects.prefetch_related(
+        "covariates__series", Prefetch("model_versions", queryset=champions, to_attr="champions")
+    ).order_by("slug")

@@ -1,0 +1,165 @@
+"""Series, sources and quarantined rows as the API takes and gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from portal.core.resolution import DurationField
+from portal.registry.models import ModelVersion
+from portal.series.models import Covariate, QuarantinedRow, Series, Source, validate_resolution
+
+ROWS_AT_ONCE = 100_000
+
+
+class ChampionSerializer(serializers.ModelSerializer[ModelVersion]):
+    """A model version in short."""
+
+    class Meta:
+        model = ModelVersion
+        fields = ("id", "version", "kind")
+
+
+class CovariateSerializer(serializers.ModelSerializer[Covariate]):
+    """A series that helps to forecast another."""
+
+    series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.all())
+
+    class Meta:
+        model = Covariate
+        fields = ("name", "series", "weight")
+
+    def validate_weight(self, weight: float) -> float:
+        if not 0 < weight < float("inf"):
+            raise serializers.ValidationError("A weight is a positive number.")
+        return weight
+
+
+class SeriesSerializer(serializers.ModelSerializer[Series]):
+    """A series with its covariates and the model that publishes it."""
+
+    resolution = DurationField(validators=[validate_resolution])
+    covariates = CovariateSerializer(many=True, required=False)
+    champion = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Series
+        fields = (
+            "slug",
+            "name",
+            "quantity",
+            "unit",
+            "timezone",
+            "resolution",
+            "country",
+            "subdivision",
+            "allows_export",
+            "scheduled",
+            "covariates",
+            "champion",
+        )
+
+    @extend_schema_field(ChampionSerializer(allow_null=True))
+    def get_champion(self, series: Series) -> dict[str, Any] | None:
+        champions: list[ModelVersion] = series.champions  # type: ignore[attr-defined]  # from series_with_details
+        return dict(ChampionSerializer(champions[0]).data) if champions else None
+
+    def validate_slug(self, slug: str) -> str:
+        if self.instance is not None and slug != self.instance.slug:
+            raise serializers.ValidationError("The slug names the series to other programs and stays as it is.")
+        return slug
+
+    def validate_covariates(self, covariates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.instance is not None and any(covariate["series"] == self.instance for covariate in covariates):
+            raise serializers.ValidationError("A series is no covariate of itself.")
+        if len({(covariate["name"], covariate["series"].pk) for covariate in covariates}) < len(covariates):
+            raise serializers.ValidationError("A series comes twice under one name.")
+        return covariates
+
+
+class SourceSerializer(serializers.ModelSerializer[Source]):
+    """Where rows come from."""
+
+    availability_delay = DurationField(allow_null=True, required=False)
+
+    class Meta:
+        model = Source
+        fields = ("slug", "name", "kind", "url", "options", "availability_delay", "enabled", "scheduled")
+        extra_kwargs = {"options": {"required": True}}  # noqa: RUF012
+
+
+class BadRowSerializer(serializers.Serializer[dict[str, Any]]):
+    """A row that broke a rule."""
+
+    row = serializers.IntegerField(min_value=0, max_value=2**63 - 1)
+    raw = serializers.JSONField(allow_null=True, help_text="The row as it came")
+    rule = serializers.CharField(max_length=64)
+    message = serializers.CharField(allow_blank=True)
+
+
+class QuarantineRequestSerializer(serializers.Serializer[dict[str, Any]]):
+    """Bad rows of one file of a source."""
+
+    source = serializers.SlugRelatedField(  # type: ignore[assignment]  # a field of this name, as the contract has it
+        slug_field="slug", queryset=Source.objects.all()
+    )
+    file = serializers.CharField(max_length=1024)
+    rows: serializers.ListSerializer[Any] = serializers.ListSerializer(
+        child=BadRowSerializer(), max_length=ROWS_AT_ONCE
+    )
+
+
+class QuarantineAnswerSerializer(serializers.Serializer[dict[str, int]]):
+    """How many rows came, how many of them are new, and how many were kept already."""
+
+    received = serializers.IntegerField()
+    inserted = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+
+
+class QuarantinedRowSerializer(serializers.ModelSerializer[QuarantinedRow]):
+    """A row as it came."""
+
+    source = serializers.SlugRelatedField[Source](slug_field="slug", read_only=True)  # type: ignore[assignment]
+    raw = serializers.SerializerMethodField()
+
+    class Meta:
+        model = QuarantinedRow
+        fields = ("id", "source", "file", "row", "rule", "message", "raw", "recorded_at")
+
+    @extend_schema_field(OpenApiTypes.ANY)
+    def get_raw(self, row: QuarantinedRow) -> Any:
+        return orjson.loads(row.raw)
+
+
+class ObservationSerializer(serializers.Serializer[dict[str, Any]]):
+    """A value as known at a time."""
+
+    valid_time = serializers.DateTimeField()
+    value = serializers.FloatField(allow_null=True)
+    known_at = serializers.DateTimeField()
+
+
+class RejectedRowSerializer(serializers.Serializer[dict[str, Any]]):
+    """A row that was not stored, and why."""
+
+    row = serializers.IntegerField(help_text="Counted from 0")
+    series = serializers.CharField(allow_null=True)
+    valid_time = serializers.DateTimeField(allow_null=True)
+    value = serializers.FloatField(allow_null=True)
+    rule = serializers.CharField()
+    message = serializers.CharField()
+
+
+class RecordedSerializer(serializers.Serializer[Any]):
+    """What became of the rows: received = inserted + corrected + unchanged + rejected."""
+
+    received = serializers.IntegerField()
+    inserted = serializers.IntegerField()
+    corrected = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    rejected = RejectedRowSerializer(many=True)

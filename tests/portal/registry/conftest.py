@@ -1,0 +1,60 @@
+"""A series, people in their roles, and trainings to register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from portal.registry.models import ModelVersion
+from portal.registry.operations import Training, register_candidate
+from portal.series.models import Series
+
+
+@pytest.fixture
+def people(make_user: Callable[..., User]) -> dict[str, User]:
+    """The people of these tests by name."""
+    roles = {"pipeline": "service", "forecaster": "forecaster", "approver": "approver", "second_approver": "approver"}
+    return {username: make_user(role, username) for username, role in roles.items()}
+
+
+@pytest.fixture
+def series(make_series: Callable[..., Series]) -> Series:
+    return make_series("victoria")
+
+
+@pytest.fixture
+def training(people: dict[str, User]) -> Callable[..., Training]:
+    """Builds a training triggered by the forecaster; every fact can be replaced."""
+
+    def build(key: str = "key-1", **facts: Any) -> Training:
+        return Training(
+            **{
+                "kind": "arima",
+                "training_key": key,
+                "artifact_uri": f"file:///artifacts/victoria/{key}",
+                "artifact_sha256": "ab" * 32,
+                "training_start": datetime(2013, 12, 31, 14, tzinfo=UTC),
+                "training_end": datetime(2014, 11, 1, tzinfo=UTC),
+                "data_cutoff": datetime(2014, 11, 1, 1, tzinfo=UTC),
+                "trained_by": people["forecaster"],
+                **facts,
+            }
+        )
+
+    return build
+
+
+@pytest.fixture
+def candidate(
+    series: Series, people: dict[str, User], training: Callable[..., Training]
+) -> Callable[..., ModelVersion]:
+    """Registers a candidate, of the series “victoria” unless told otherwise."""
+
+    def register(key: str = "key-1", *, of: Series | None = None, **facts: Any) -> ModelVersion:
+        return register_candidate(of or series, training=training(key, **facts), by=people["pipeline"])[0]
+
+    return register

@@ -1,0 +1,226 @@
+"""``/api/v1/models/`` over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+
+from portal.registry.models import ModelVersion
+from portal.registry.operations import approve_model
+from portal.series.models import Series
+
+MODELS = "/api/v1/models/"
+AT = datetime(2014, 11, 2, 9, tzinfo=UTC)
+People = dict[str, User]
+Register = Callable[..., ModelVersion]
+
+
+@pytest.fixture
+def api(people: People, client_of: Callable[[User], APIClient]) -> Callable[[str], APIClient]:
+    """An HTTP client that holds a token of the person."""
+    return lambda username: client_of(people[username])
+
+
+def facts(**changes: Any) -> dict[str, Any]:
+    return {
+        "series": "victoria",
+        "kind": "arima",
+        "training_key": "key-1",
+        "artifact_uri": "file:///artifacts/victoria/key-1",
+        "artifact_sha256": "ab" * 32,
+        "training_start": "2013-12-31T14:00:00Z",
+        "training_end": "2014-11-01T00:00:00Z",
+        "data_cutoff": "2014-11-01T01:00:00Z",
+        "parameters": {"order": [2, 0, 1]},
+        "features": ["temperature"],
+        "evidence": {"metrics": {"mae": 180.5}, "by_lead_time": []},
+        "library_versions": {"statsmodels": "0.15.0"},
+        "code_version": "0.1.0",
+        "trained_by": "forecaster",
+        "airflow": {"dag_id": "train_models", "run_id": "manual__1"},
+        **changes,
+    }
+
+
+def problem(response: Response, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/problem+json"
+    document = response.json()
+    assert document["status"] == status
+    return document
+
+
+def test_a_registered_candidate_can_be_read_back_whole(api: Callable[[str], APIClient], series: Series) -> None:
+    client = api("pipeline")
+    response = client.post(MODELS, facts())
+    assert response.status_code == 201, response.content
+    answer = response.json()
+    assert facts().items() <= answer.items()
+    assert (answer["version"], answer["status"], answer["decisions"]) == (1, "candidate", [])
+    assert client.get(f"{MODELS}{answer['id']}/").json() == answer
+
+
+def test_the_same_training_key_is_answered_with_the_registered_model(
+    api: Callable[[str], APIClient], series: Series
+) -> None:
+    client = api("pipeline")
+    first = client.post(MODELS, facts())
+    again = client.post(MODELS, facts(artifact_uri="file:///elsewhere"))
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json()
+
+
+def test_a_repeated_request_with_its_idempotency_key_is_replayed(
+    api: Callable[[str], APIClient], series: Series
+) -> None:
+    client = api("pipeline")
+    first, again = (client.post(MODELS, facts(), headers={"Idempotency-Key": "run-1"}) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again["Idempotency-Replayed"] == "true"
+    assert again.json() == first.json()
+    problem(client.post(MODELS, facts(kind="lstm"), headers={"Idempotency-Key": "run-1"}), 409)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("trained_by", "nobody"),
+        ("series", "atlantis"),
+        ("artifact_sha256", "AB" * 32),
+        ("artifact_sha256", "ab" * 31),
+        ("training_end", "2013-01-01T00:00:00Z"),
+        ("training_start", "yesterday"),
+        ("evidence", [1, 2]),
+        ("features", "temperature"),
+        ("parameters", None),
+        ("kind", ""),
+        ("airflow", {"dag_id": "x"}),
+    ],
+)
+def test_a_bad_fact_is_refused_by_name(
+    api: Callable[[str], APIClient], series: Series, field: str, value: object
+) -> None:
+    document = problem(api("pipeline").post(MODELS, facts(**{field: value})), 400)
+    assert document["errors"][0]["field"].split(".")[0] == field
+    assert not ModelVersion.objects.exists()
+
+
+def test_text_that_postgresql_cannot_hold_is_a_refusal_and_no_failure(
+    api: Callable[[str], APIClient], series: Series
+) -> None:
+    problem(api("pipeline").post(MODELS, facts(evidence={"note": "\u0000"})), 400)
+
+
+def test_a_deactivated_trainer_is_unknown(api: Callable[[str], APIClient], series: Series, people: People) -> None:
+    User.objects.filter(pk=people["forecaster"].pk).update(is_active=False)
+    problem(api("pipeline").post(MODELS, facts()), 400)
+
+
+def test_registering_without_the_permission_is_a_403(api: Callable[[str], APIClient], series: Series) -> None:
+    document = problem(api("approver").post(MODELS, facts()), 403)
+    assert "registry.add_modelversion" in document["detail"]
+
+
+def test_a_stranger_is_a_401(db: None) -> None:
+    problem(APIClient().get(MODELS), 401)
+
+
+def test_the_list_narrows_by_series_status_kind_and_training_key(
+    api: Callable[[str], APIClient], candidate: Register, people: People, make_series: Callable[..., Series]
+) -> None:
+    approve_model(candidate("a"), by=people["approver"], reason="good", at=AT)
+    candidate("b", kind="lstm")
+    candidate("c", of=make_series("england-wales"))
+    client = api("approver")
+
+    def keys(**query: str) -> list[str]:
+        return [model["training_key"] for model in client.get(MODELS, query).json()["results"]]
+
+    assert keys() == ["c", "b", "a"]
+    assert keys(series="victoria") == ["b", "a"]
+    assert keys(status="champion") == ["a"]
+    assert keys(kind="lstm") == ["b"]
+    assert keys(series="england-wales", training_key="c") == ["c"]
+    assert keys(series="victoria", training_key="c") == []
+    problem(client.get(MODELS, {"status": "great"}), 400)
+
+
+def test_the_list_costs_the_same_queries_however_long_it_is(
+    api: Callable[[str], APIClient], candidate: Register, people: People, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(12):
+        approve_model(candidate(f"key-{number}"), by=people["approver"], reason="good", at=AT)
+    client = api("approver")
+    with django_assert_max_num_queries(9):
+        assert len(client.get(MODELS).json()["results"]) == 12
+
+
+def test_an_approval_over_http_makes_the_champion_and_tells_its_history(
+    api: Callable[[str], APIClient], candidate: Register
+) -> None:
+    model = candidate()
+    answer = api("approver").post(f"{MODELS}{model.pk}/approve/", {"reason": "Half the error"})
+    assert answer.status_code == 200, answer.content
+    body = answer.json()
+    assert (body["status"], body["approved_by"]) == ("champion", "approver")
+    (decision,) = body["decisions"]
+    assert (decision["decision"], decision["by"], decision["reason"]) == ("approve", "approver", "Half the error")
+
+
+def test_a_repeated_approval_with_its_key_is_replayed_and_not_refused(
+    api: Callable[[str], APIClient], candidate: Register
+) -> None:
+    client, url = api("approver"), f"{MODELS}{candidate().pk}/approve/"
+    first, again = (client.post(url, {"reason": "good"}, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json() == first.json()
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_a_second_decision_is_a_409(api: Callable[[str], APIClient], candidate: Register, verb: str) -> None:
+    model = candidate()
+    assert api("approver").post(f"{MODELS}{model.pk}/reject/", {"reason": "bad"}).status_code == 200
+    document = problem(api("second_approver").post(f"{MODELS}{model.pk}/{verb}/", {"reason": "again"}), 409)
+    assert "rejected already" in document["detail"]
+
+
+def test_the_trainer_is_told_with_a_403_that_somebody_else_has_to_approve(
+    api: Callable[[str], APIClient], candidate: Register, people: People
+) -> None:
+    client = api("forecaster")
+    people["forecaster"].user_permissions.add(Permission.objects.get(codename="approve_modelversion"))
+    document = problem(client.post(f"{MODELS}{candidate().pk}/approve/", {"reason": "mine"}), 403)
+    assert "another approver" in document["detail"]
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_deciding_without_the_permission_is_a_403(
+    api: Callable[[str], APIClient], candidate: Register, verb: str
+) -> None:
+    document = problem(api("pipeline").post(f"{MODELS}{candidate().pk}/{verb}/", {"reason": "x"}), 403)
+    assert f"registry.{verb}_modelversion" in document["detail"]
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "   "}, {"reason": None}, {"reason": "x" * 2001}])
+def test_a_decision_without_a_proper_reason_is_a_400(
+    api: Callable[[str], APIClient], candidate: Register, body: dict[str, Any]
+) -> None:
+    document = problem(api("approver").post(f"{MODELS}{candidate().pk}/approve/", body), 400)
+    assert document["errors"][0]["field"] == "reason"
+
+
+def test_an_unknown_model_is_a_404(api: Callable[[str], APIClient]) -> None:
+    problem(api("approver").post(f"{MODELS}12345/approve/", {"reason": "x"}), 404)
+    problem(api("approver").get(f"{MODELS}x/"), 404)
+
+
+def test_models_cannot_be_edited_or_deleted_over_http(api: Callable[[str], APIClient], candidate: Register) -> None:
+    url = f"{MODELS}{candidate().pk}/"
+    for method in ("put", "patch", "delete"):
+        problem(getattr(api("approver"), method)(url, {"status": "champion"}), 405)

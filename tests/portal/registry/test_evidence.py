@@ -1,0 +1,139 @@
+"""How the evidence of a model reads on a page, however it came."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting import backtest, create_model, daily_origins
+from portal.registry.charts import Line, lead_time_chart
+from portal.registry.evidence import baseline_error, compare, errors_by_lead_time, figures, shown, size
+
+EVIDENCE = {
+    "metrics": {"n": 960, "mae": 180.0, "mape": 3.9, "coverage_80": 0.82, "bias": -6.0, "mase": None},
+    "baseline": {"n": 960, "mae": 400.0, "mape": 8.7, "coverage_80": 0.7, "bias": 3.0, "mase": 1.2},
+    "by_lead_time": [
+        {"lead_time_from": 12.0, "lead_time_to": 24.0, "mae": 200.0},
+        {"lead_time_from": 0.0, "lead_time_to": 12.0, "mae": 160.0},
+        {"lead_time_from": 24.0, "lead_time_to": 36.0, "mae": None},
+    ],
+}
+
+
+def test_figures_stand_beside_the_baseline_and_the_champion() -> None:
+    rows = {row.metric.key: row for row in figures(EVIDENCE, champion={"metrics": {"mae": 150.0}}, unit="MW")}
+    assert list(rows) == ["mae", "mape", "mase", "coverage_80", "bias"]
+    mae = rows["mae"]
+    assert (mae.unit, mae.model, mae.baseline, mae.champion) == ("MW", 180.0, 400.0, 150.0)
+    assert mae.against_baseline is not None
+    assert mae.against_champion is not None
+    assert (mae.against_baseline.text, mae.against_champion.text) == ("55% better", "20% worse")
+    assert rows["mape"].champion is None
+    assert rows["mase"].against_baseline is None
+
+
+def test_coverage_is_judged_by_its_distance_from_eighty_percent() -> None:
+    rows = {row.metric.key: row for row in figures(EVIDENCE, champion=None, unit="MW")}
+    assert rows["coverage_80"].model == pytest.approx(82.0)
+    assert rows["coverage_80"].against_baseline.text == "80% better"  # type: ignore[union-attr]
+
+
+def test_bias_is_judged_by_its_size_and_not_by_its_sign() -> None:
+    rows = {row.metric.key: row for row in figures(EVIDENCE, champion=None, unit="MW")}
+    assert rows["bias"].against_baseline.text == "100% worse"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("value", "other", "text"),
+    [(100.0, 100.2, "the same"), (5000.0, 1.0, "far worse"), (0.0, 3.0, "100% better")],
+)
+def test_comparisons_read_as_words(value: float, other: float, text: str) -> None:
+    comparison = compare(value, other, ideal=0.0)
+    assert comparison is not None
+    assert comparison.text == text
+
+
+def test_nothing_is_compared_with_perfection() -> None:
+    assert compare(1.0, 0.0, ideal=0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (12345.6, "12,346"), (-31.24, "−31.2"), (0.876, "0.88"), (99.96, "100.0")],
+)
+def test_figures_are_shown_to_the_digits_that_matter(value: float | None, text: str) -> None:
+    assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        None,
+        [],
+        "text",
+        {"metrics": [], "baseline": None, "by_lead_time": {}},
+        {"metrics": {"mae": "many", "n": "x"}, "baseline": {"mae": True}, "by_lead_time": [None, 3, {"mae": 1.0}]},
+        {"by_lead_time": [{"lead_time_from": "0", "lead_time_to": 6, "mae": 1}, {"lead_time_from": -4, "mae": -1}]},
+        {"metrics": {"mae": float("nan")}, "baseline": {"mae": float("inf")}},
+    ],
+)
+def test_broken_evidence_reads_as_no_evidence(broken: object) -> None:
+    assert figures(broken, champion=broken, unit="MW") == []
+    assert errors_by_lead_time(broken) == []
+    assert baseline_error(broken) is None
+    assert size(broken) is None
+
+
+def test_the_error_of_a_block_stands_at_its_middle_in_order_of_lead_time() -> None:
+    assert errors_by_lead_time(EVIDENCE) == [(6.0, 160.0), (18.0, 200.0)]
+
+
+def test_the_chart_draws_every_line_inside_its_frame() -> None:
+    lines = [Line("model", [(3.0, 120.0), (45.0, 391.0)]), Line("champion", [(3.0, 80.0)]), Line("nothing", [])]
+    svg = lead_time_chart(lines, title="Error", unit="MW")
+    assert svg.count("<polyline") == 2
+    assert "nothing" not in svg
+    points = [
+        tuple(map(float, pair.split(","))) for line in re.findall(r'points="([^"]+)"', svg) for pair in line.split()
+    ]
+    assert len(points) == 3
+    assert all(0 < x < 760 and 0 < y < 280 for x, y in points)
+    assert points[0][0] < points[1][0]
+    assert points[0][1] > points[1][1], "a larger error is higher up"
+
+
+def test_the_chart_names_what_it_shows_without_running_it() -> None:
+    svg = lead_time_chart([Line("<b>v2</b>", [(3.0, 120.0)])], title="<script>", unit="<i>MW</i>")
+    assert "<script>" not in svg
+    assert "<b>" not in svg
+    assert "&lt;b&gt;v2" in svg
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-9, 0.02, 7.0, 1e7])
+def test_the_chart_takes_errors_of_any_size(error: float) -> None:
+    assert "<svg" in lead_time_chart([Line("model", [(0.25, error), (400.0, error)])], title="Error", unit="MW")
+
+
+def test_there_is_no_chart_without_points() -> None:
+    assert lead_time_chart([Line("model", [])], title="Error", unit="MW") == ""
+
+
+def test_the_backtest_report_of_the_library_reads_as_evidence() -> None:
+    """The two sides share no code, only this shape."""
+    index = pd.date_range("2014-01-01", periods=48 * 35, freq="30min", tz="UTC", name="valid_time")
+    history = pd.DataFrame({"load": 5000 + 800 * np.sin(np.arange(len(index)) * 2 * np.pi / 47)}, index=index)
+    model = create_model("seasonal_naive", timezone="Australia/Melbourne", horizon="24h")
+    origins = daily_origins(history, timezone="Australia/Melbourne", horizon="24h", count=3)
+    evidence = json.loads(json.dumps(backtest(model, history, origins=origins).to_dict()))
+    rows = {row.metric.key: row for row in figures(evidence, champion=evidence, unit="MW")}
+    assert rows["mae"].model == rows["mae"].champion == pytest.approx(evidence["metrics"]["mae"])
+    assert rows["mae"].baseline is not None
+    points = errors_by_lead_time(evidence)
+    assert len(points) == len(evidence["by_lead_time"]) > 1
+    assert baseline_error(evidence) is not None
+    assert size(evidence) == evidence["metrics"]["n"]
