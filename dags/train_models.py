@@ -1,0 +1,51 @@
+"""### Train models
+
+Trains one candidate per series and kind on what was known at *as of*, backtests it on held-out days, stores it, and
+registers it in the portal with its evidence. Nothing goes live: an approver decides in the portal, and it is never the
+person who triggered this run. A training that is registered already is not repeated.
+
+**By schedule:** weekly, the load series that are marked *scheduled*. **By hand:** the series and kinds that you name.
+A series whose newest check run failed is held.
+"""
+
+from typing import Any
+
+from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
+
+from include.defaults import DEFAULT_ARGS, MODEL_KINDS, START, TAGS, as_of_param, series_param
+from include.plan_task import plan
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("30 2 * * 1", timezone="UTC"),
+    start_date=START,
+    catchup=False,
+    default_args=DEFAULT_ARGS,
+    tags=TAGS,
+    doc_md=__doc__,
+    params={
+        "series": series_param("those that are marked scheduled"),
+        "as_of": as_of_param("Training sees only what was known then."),
+        "kinds": Param(
+            list(MODEL_KINDS),
+            type="array",
+            items={"type": "string", "enum": list(MODEL_KINDS)},
+            examples=list(MODEL_KINDS),
+            title="Kinds of models",
+            description="One candidate is trained of each.",
+        ),
+    },
+)
+def train_models() -> None:
+    @task(map_index_template="{{ batch_label }}")
+    def train(batch: dict[str, Any]) -> list[dict[str, Any]]:
+        from include.run import airflow_run
+        from include.tasks.train import train_batch
+
+        with airflow_run(batch) as run:
+            return train_batch(run, batch)
+
+    train.expand(batch=plan())
+
+
+train_models()

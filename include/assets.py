@@ -1,0 +1,11 @@
+"""The assets that couple the DAGs. Their URIs appear nowhere else."""
+
+from airflow.sdk import Asset
+
+OBSERVATIONS = Asset(
+    name="observations",
+    uri="gridcast://portal/observations",
+    group="gridcast",
+    extra={"written_by": "ingest_demand"},
+)
+"""New observations in the portal. An event's extra is ``{"series": [slug, …], "as_of": ISO 8601}``."""

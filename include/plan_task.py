@@ -1,0 +1,15 @@
+"""The first task of the DAGs that work on series. Light to import: DAG files are parsed often."""
+
+from typing import Any
+
+from airflow.sdk import task
+
+
+@task
+def plan() -> list[dict[str, Any]]:
+    """Batches of series: those of the params, else of the asset events, else the scheduled ones."""
+    from include.plan import plan_series
+    from include.run import airflow_run
+
+    with airflow_run() as run:
+        return plan_series(run)

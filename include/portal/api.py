@@ -1,0 +1,165 @@
+"""The portal's resources, as tasks ask for them. Times are aware datetimes; tables are Parquet on the wire."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.portal.http import PortalHTTP
+
+PARQUET = "application/vnd.apache.parquet"
+UTC_US = pa.timestamp("us", "UTC")
+QUARANTINE_ROWS_PER_REQUEST = 10_000
+
+
+class Portal:
+    """The portal. Use it as a context manager; every method raises PortalError with the portal's own words."""
+
+    def __init__(self, url: str, *, token: str, **options: Any) -> None:
+        """`options` are those of PortalHTTP."""
+        self._http = PortalHTTP(url, token=token, **options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    # series and sources
+
+    def series(self, slug: str) -> dict[str, Any]:
+        """One series. Raises NotFound."""
+        found: dict[str, Any] = self._http.get_json(f"series/{slug}/")
+        return found
+
+    def loads(self, *, scheduled: bool = False) -> list[dict[str, Any]]:
+        """The load series: all of them, or those that scheduled runs take."""
+        params = {"quantity": "load", **({"scheduled": "true"} if scheduled else {})}
+        return list(self._http.pages("series/", params=params))
+
+    def source(self, slug: str) -> dict[str, Any]:
+        """One source. Raises NotFound."""
+        found: dict[str, Any] = self._http.get_json(f"sources/{slug}/")
+        return found
+
+    def scheduled_sources(self) -> list[dict[str, Any]]:
+        """The enabled sources that scheduled runs take."""
+        return list(self._http.pages("sources/", params={"scheduled": "true", "enabled": "true"}))
+
+    # observations
+
+    def observations(
+        self, slug: str, *, start: datetime | None = None, end: datetime | None = None, as_of: datetime
+    ) -> pd.DataFrame:
+        """What was known at `as_of` of `[start, end)`: index valid_time (UTC), columns value (NaN: none), known_at."""
+        period = {"start": start, "end": end, "as_of": as_of}
+        params = {name: time.isoformat() for name, time in period.items() if time is not None}
+        table = self._table(f"series/{slug}/observations/", params=params)
+        return table.set_index("valid_time").sort_index()
+
+    def record_observations(self, rows: pd.DataFrame, *, recorded_at: datetime) -> dict[str, Any]:
+        """Store rows of series, valid_time, value, known_at; `recorded_at` is when corrections became known."""
+        schema = pa.schema({"series": pa.string(), "valid_time": UTC_US, "value": pa.float64(), "known_at": UTC_US})
+        body = _parquet(pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False))
+        answer: dict[str, Any] = self._http.post(
+            "observations/bulk/", content=body, content_type=PARQUET, params={"recorded_at": recorded_at.isoformat()}
+        )
+        return answer
+
+    def quarantine(self, source: str, *, file: str, rows: Sequence[dict[str, Any]]) -> int:
+        """Keep bad rows (row, raw, rule, message); returns how many of them are new."""
+        new = 0
+        for first in range(0, len(rows), QUARANTINE_ROWS_PER_REQUEST):
+            part = list(rows[first : first + QUARANTINE_ROWS_PER_REQUEST])
+            new += self._http.post_json("quarantine/bulk/", {"source": source, "file": file, "rows": part})["inserted"]
+        return new
+
+    # checks
+
+    def newest_check_run(self, slug: str, *, as_of: datetime) -> dict[str, Any] | None:
+        """The check run with the latest as_of at or before `as_of`; of several, the one recorded last."""
+        # The list has the latest as_of first, and is read only as far as needed.
+        runs = self._http.pages("check-runs/", params={"series": slug})
+        return next((run for run in runs if pd.Timestamp(run["as_of"]) <= pd.Timestamp(as_of)), None)
+
+    def record_check_run(self, run: dict[str, Any]) -> dict[str, Any]:
+        """Store a check run; the answer has its id and derived status."""
+        stored: dict[str, Any] = self._http.post_json("check-runs/", run)
+        return stored
+
+    def store_report(self, check_run: int, *, name: str, content: bytes) -> None:
+        """Store one report of a check run."""
+        self._http.put(f"check-runs/{check_run}/reports/{name}", content=content)
+
+    # models
+
+    def models(self, slug: str, **filters: str) -> list[dict[str, Any]]:
+        """Model versions of a series, newest first; filters are status, kind, training_key."""
+        return list(self._http.pages("models/", params={"series": slug, **filters}))
+
+    def register_model(self, training: dict[str, Any]) -> dict[str, Any]:
+        """Register a candidate; a training that is registered already comes back as it is."""
+        model: dict[str, Any] = self._http.post_json("models/", training)
+        return model
+
+    def model(self, model_id: int) -> dict[str, Any]:
+        """One model version. Raises NotFound."""
+        found: dict[str, Any] = self._http.get_json(f"models/{model_id}/")
+        return found
+
+    # forecasts
+
+    def publish(self, rows: pd.DataFrame) -> list[dict[str, Any]]:
+        """Publish rows, one per value; the columns are those of the schema below."""
+        schema = pa.schema(
+            {
+                "series": pa.string(),
+                "issue_time": UTC_US,
+                "model_id": pa.int64(),
+                "data_cutoff": UTC_US,
+                "rung": pa.string(),
+                "reason": pa.string(),
+                "valid_time": UTC_US,
+                "quantile": pa.float64(),
+                "value": pa.float64(),
+            }
+        )
+        body = _parquet(pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False))
+        runs: list[dict[str, Any]] = self._http.post("forecasts/bulk/", content=body, content_type=PARQUET)["runs"]
+        return runs
+
+    def forecast_runs(self, slug: str, *, issued_from: datetime, issued_to: datetime) -> list[dict[str, Any]]:
+        """The ledger's runs of a series issued in `[issued_from, issued_to)`, newest first."""
+        params = {"series": slug, "issued_from": issued_from.isoformat(), "issued_to": issued_to.isoformat()}
+        return list(self._http.pages("forecast-runs/", params=params))
+
+    def forecast_values(self, run: int) -> pd.DataFrame:
+        """A run's values: index valid_time (UTC), one column per quantile as float."""
+        table = self._table(f"forecast-runs/{run}/values/")
+        return table.pivot(index="valid_time", columns="quantile", values="value").sort_index()  # noqa: PD010 - unique
+
+    def record_scores(self, scores: Sequence[dict[str, Any]]) -> None:
+        """Keep scores, one per (forecast_run, as_of)."""
+        self._http.post_json("scores/bulk/", list(scores))
+
+    def _table(self, path: str, *, params: dict[str, str] | None = None) -> pd.DataFrame:
+        body = self._http.get(path, params=params, accept=PARQUET)
+        frame = pq.read_table(io.BytesIO(body)).to_pandas()
+        for column in frame.select_dtypes("datetimetz"):
+            frame[column] = frame[column].dt.tz_convert("UTC").dt.as_unit("ns")
+        return frame
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())

@@ -1,0 +1,120 @@
+"""HTTP to the portal: one token, retries that cannot write twice, pages followed to their end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from include.portal.errors import PortalUnavailable, problem_of
+
+API = "/api/v1/"
+BUSY = {429, 500, 502, 503, 504}
+LONGEST_PAUSE_SECONDS = 30.0
+_log = logging.getLogger(__name__)
+
+
+class PortalHTTP:
+    """Calls below ``/api/v1/``. A call that got no answer or a 5xx is repeated with the same Idempotency-Key.
+
+    Args:
+        url: scheme, host and port of the portal.
+        token: of the service account.
+        timeout_seconds: for one answer.
+        attempts: in all, the first included.
+        first_pause_seconds: before the second attempt; it doubles from there.
+        scope: goes into every Idempotency-Key, such as the id of the run. The key is the SHA-256 of scope and request,
+            so a repeated task gets the first answer and another run asks anew.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str,
+        timeout_seconds: float = 60.0,
+        attempts: int = 5,
+        first_pause_seconds: float = 0.5,
+        scope: str = "",
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._attempts = attempts
+        self._pause = first_pause_seconds
+        self._scope = scope
+        self._sleep = sleep
+        self._http = httpx.Client(
+            base_url=url.rstrip("/") + API, headers={"Authorization": f"Token {token}"}, timeout=timeout_seconds
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def get(self, path: str, *, params: Mapping[str, Any] | None = None, accept: str = "application/json") -> bytes:
+        """The body of an answer. Raises PortalError."""
+        return self._call("GET", path, params=params, headers={"Accept": accept}).content
+
+    def get_json(self, path: str, *, params: Mapping[str, Any] | None = None) -> Any:
+        """The answer as JSON. Raises PortalError."""
+        return json.loads(self.get(path, params=params))
+
+    def pages(self, path: str, *, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """The entries of a list, page after page. Raises PortalError."""
+        page = self.get_json(path, params=params)
+        yield from page["results"]
+        while page["next"]:
+            # Only the query is taken: behind a proxy the portal may call itself by another name.
+            page = self.get_json(path, params=dict(httpx.URL(page["next"]).params.multi_items()))
+            yield from page["results"]
+
+    def post_json(self, path: str, body: object) -> Any:
+        """Write, once however often it is tried. Raises PortalError."""
+        content = json.dumps(body, sort_keys=True, allow_nan=False).encode()
+        return self.post(path, content=content, content_type="application/json")
+
+    def post(self, path: str, *, content: bytes, content_type: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Write a body of any type, once however often it is tried. Raises PortalError."""
+        digest = hashlib.sha256()
+        for part in (self._scope, path, json.dumps(dict(params or {}), sort_keys=True)):
+            digest.update(f"{len(part)}:{part}".encode())
+        digest.update(content)
+        headers = {"Content-Type": content_type, "Idempotency-Key": digest.hexdigest()}
+        return self._call("POST", path, content=content, headers=headers, params=params).json()
+
+    def put(self, path: str, *, content: bytes) -> Any:
+        """Store bytes under a name; the same again changes nothing. Raises PortalError."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._call("PUT", path, content=content, headers=headers).json()
+
+    def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        for attempt in range(1, self._attempts + 1):
+            pause = min(self._pause * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+            try:
+                response = self._http.request(method, path, **options)
+            except httpx.TransportError as error:
+                trouble = f"{type(error).__name__}: {error}"
+            else:
+                if response.status_code not in BUSY:
+                    if response.is_success:
+                        return response
+                    raise problem_of(response)
+                trouble = f"{response.status_code} {response.reason_phrase}"
+                pause = _asked_pause(response, default=pause)
+            if attempt < self._attempts:
+                _log.warning("%s %s: %s; next try in %.1f s", method, path, trouble, pause)
+                self._sleep(pause)
+        raise PortalUnavailable(
+            f"The portal at {self._http.base_url} gave no answer to {method} {path} in {self._attempts} attempts; "
+            f"last: {trouble}"
+        )
+
+
+def _asked_pause(response: httpx.Response, *, default: float) -> float:
+    """What Retry-After asks for, in seconds, if it does."""
+    asked = response.headers.get("Retry-After", "")
+    return min(float(asked), LONGEST_PAUSE_SECONDS) if asked.isdigit() else default

@@ -1,0 +1,106 @@
+"""Settings of the pipeline, from environment variables GRIDCAST_…; a wrong one is named when they are read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from include.errors import Refusal
+
+
+class SettingsInvalid(Refusal):
+    """An environment variable has a value that is not allowed; the message names it."""
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. Read them in a task, never while a DAG file is parsed."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDCAST_", frozen=True, extra="ignore")
+
+    portal_conn_id: str = Field("portal_default", description="Airflow connection of the portal: address and token")
+    portal_public_url: str = Field("http://127.0.0.1:8000", description="Address of the portal as people open it")
+    portal_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one answer of the portal")
+    portal_attempts: int = Field(5, ge=1, description="How often a call is tried while the portal is unreachable")
+    artifacts_url: str = Field(
+        "file:///tmp/gridcast/artifacts",
+        description="fsspec URL below which models are stored, such as file:///srv/models or s3://bucket/models",
+    )
+    data_url: str = Field("file:///tmp/gridcast/data", description="fsspec URL to which the sources' URLs are relative")
+    batch_size: int = Field(20, ge=1, le=1000, description="Series per mapped task; one Airflow task costs a second")
+    threads: int = Field(1, ge=1, description="CPU threads that one training may use")
+    horizon: str = Field("48h", description="How far is forecast, as a pandas duration")
+    quantiles: tuple[float, ...] = Field((0.1, 0.5, 0.9), description="Levels that are forecast")
+    seed: int = Field(0, ge=0, description="Seed of everything random in a training")
+    backtest_origins: int = Field(14, ge=1, description="Daily origins held out for a candidate's evidence")
+    training_days: int = Field(730, ge=21, description="Days of history that a training sees")
+    context_days: int = Field(35, ge=14, description="Days of history that a forecast starts from")
+    check_days: int = Field(28, ge=7, description="Days of history that a check run looks at")
+    score_days: int = Field(14, ge=1, description="Forecasts issued in so many days before as_of are scored")
+    fallback_hours: int = Field(24, ge=1, description="Hours that an earlier run must still cover to be issued again")
+    ingest_days: int = Field(
+        35, ge=1, description="Days before its interval in which a scheduled ingest looks for news"
+    )
+    ingest_days_per_request: int = Field(92, ge=1, description="Whole days of observations in one request")
+
+    @property
+    def ingest_lookback(self) -> timedelta:
+        return timedelta(days=self.ingest_days)
+
+    @field_validator("horizon")
+    @classmethod
+    def _is_duration(cls, horizon: str) -> str:
+        import pandas as pd
+
+        try:
+            span = pd.Timedelta(horizon)
+        except ValueError as error:
+            raise ValueError(f"{horizon!r} is no duration such as '48h'") from error
+        if not pd.Timedelta(hours=1) <= span <= pd.Timedelta(days=14):
+            raise ValueError(f"{horizon!r} is not between 1 hour and 14 days")
+        return horizon
+
+    @field_validator("quantiles")
+    @classmethod
+    def _are_levels(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
+        if sorted(set(quantiles)) != list(quantiles) or not all(0 < level < 1 for level in quantiles):
+            raise ValueError("levels increase and lie between 0 and 1")
+        if 0.5 not in quantiles:
+            raise ValueError("the median, 0.5, is not among them")
+        return quantiles
+
+    @field_validator("artifacts_url", "data_url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        if "://" not in url:
+            raise ValueError(f"{url!r} has no scheme; a folder is written file:///path")
+        return url.rstrip("/")
+
+    @field_validator("portal_public_url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r} does not start with http:// or https://")
+        return url.rstrip("/")
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsInvalid: naming each wrong variable, its value and what is allowed.
+    """
+    try:
+        return Settings()
+    except SettingsError as error:
+        # A text that is no JSON where a list is expected; the error itself names only the field.
+        raise SettingsInvalid(f"Wrong settings: {error}; a list is written as JSON: [0.1, 0.5, 0.9]") from None
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"GRIDCAST_{'_'.join(str(part) for part in fault['loc'][:1]).upper()}={fault['input']!r}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise SettingsInvalid(f"Wrong settings: {wrong}") from None

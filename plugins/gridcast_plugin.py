@@ -1,0 +1,48 @@
+"""Ways from Airflow to the portal: one in the navigation, one on every task of Gridcast's DAGs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
+
+from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk import BaseOperatorLink
+
+from include.settings import get_settings
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import TaskInstanceKey
+
+PAGES = {
+    "ingest_demand": "series/observation/",
+    "check_data_quality": "quality/checkrun/",
+    "train_models": "registry/modelversion/",
+    "publish_forecasts": "forecasts/forecastrun/",
+    "score_forecasts": "forecasts/forecastscore/",
+}
+"""Where in the portal's admin the outcome of a DAG is shown."""
+SEARCHED_BY_RUN = ("check_data_quality", "train_models")
+"""The pages whose search finds the Airflow run behind an entry."""
+
+
+class PortalLink(BaseOperatorLink):
+    """From a task instance to what it left in the portal; tasks of other DAGs get none."""
+
+    name: ClassVar[str] = "Gridcast portal"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        page = PAGES.get(ti_key.dag_id)
+        if page is None:
+            return ""
+        query = f"?{urlencode({'q': ti_key.run_id})}" if ti_key.dag_id in SEARCHED_BY_RUN else ""
+        return f"{get_settings().portal_public_url}/admin/{page}{query}"
+
+
+class GridcastPlugin(AirflowPlugin):
+    """Registers the links."""
+
+    name = "gridcast"
+    external_views: ClassVar[list[dict[str, str]]] = [  # type: ignore[misc]  # the base class has a plain list
+        {"name": "Gridcast portal", "href": f"{get_settings().portal_public_url}/admin/", "destination": "nav"}
+    ]
+    global_operator_extra_links: ClassVar[list[BaseOperatorLink]] = [PortalLink()]  # type: ignore[misc]

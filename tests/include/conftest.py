@@ -1,0 +1,98 @@
+"""A portal on loopback that the pipeline talks to as in production: real HTTP, real PostgreSQL, a real token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from django.contrib.auth.models import User
+from knox.models import AuthToken
+
+from include.portal import Portal
+from include.run import Run
+from include.settings import Settings
+from include.tasks.ingest import ingest_source
+from portal.core.access import ensure_groups
+from portal.series.catalog import load_catalog
+from tests.include.town import END, catalog, readings, write
+
+AIRFLOW = {"dag_id": "some_dag", "run_id": "manual__1"}
+
+
+@pytest.fixture
+def token(live_server: Any) -> str:
+    """The service account's token, in the portal of this test; its people are there too."""
+    groups = ensure_groups()
+    for username, role in (("airflow", "service"), ("forecaster", "forecaster"), ("approver", "approver")):
+        User.objects.create_user(username).groups.add(groups[role])
+    secret: str = AuthToken.objects.create(User.objects.get(username="airflow"))[1]
+    return secret
+
+
+@pytest.fixture
+def portal(live_server: Any, token: str) -> Iterator[Portal]:
+    with Portal(live_server.url, token=token, attempts=3, first_pause_seconds=0.01) as portal:
+        yield portal
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Settings:
+    """Settings with folders of their own, and everything small."""
+    (tmp_path / "data").mkdir()
+    return Settings(
+        data_url=f"file://{tmp_path}/data",
+        artifacts_url=f"file://{tmp_path}/artifacts",
+        horizon="24h",
+        backtest_origins=2,
+        training_days=35,
+        check_days=14,
+        fallback_hours=12,
+    )
+
+
+@pytest.fixture
+def town(token: str, options: Settings, tmp_path: Path) -> Callable[..., Path]:
+    """Puts the town into the portal's catalog and its readings into its file; every fact can be replaced."""
+
+    def make(frame: pd.DataFrame | None = None, **facts: Any) -> Path:
+        load_catalog(catalog(**facts))
+        return write(readings() if frame is None else frame, tmp_path / "data" / "town.csv")
+
+    return make
+
+
+@pytest.fixture
+def ingested(town: Callable[..., Path], portal: Portal, options: Settings) -> Callable[..., None]:
+    """The town with its readings in the portal."""
+
+    def make(frame: pd.DataFrame | None = None, *, as_of: datetime = END, **facts: Any) -> None:
+        town(frame, **facts)
+        ingest_source(portal, "town-file", as_of=as_of, settings=options)
+
+    return make
+
+
+@pytest.fixture
+def new_run(portal: Portal, options: Settings) -> Callable[..., Run]:
+    """Builds the run of a DAG as `airflow_run` gives it; every fact can be replaced."""
+
+    def build(**facts: Any) -> Run:
+        return Run(
+            **{
+                **AIRFLOW,
+                "as_of": END,
+                "interval_start": None,
+                "triggered_by": "",
+                "params": {},
+                "events": [],
+                "settings": options,
+                "portal": portal,
+                **facts,
+            }
+        )
+
+    return build
