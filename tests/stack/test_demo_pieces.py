@@ -1,0 +1,109 @@
+"""The demo's plan and its report, apart from the stack."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from stack.demo import error_of
+from stack.demo_plan import REPLAYS, Replay
+from stack.demo_report import live_errors
+from stack.log_follow import LogFollower
+from stack.progress import Progress
+
+
+@pytest.mark.parametrize("replay", REPLAYS, ids=lambda replay: replay.series)
+def test_every_forecast_day_of_the_demo_can_be_scored_from_the_archive(replay: Replay) -> None:
+    assert len(replay.issue_times) == 7
+    assert replay.issue_times[-1] + timedelta(hours=48) <= replay.archive_end
+    assert replay.trained_as_of <= replay.issue_times[0]
+    assert replay.archive_end < replay.everything_known
+
+
+def test_issue_times_stay_at_local_midnight_when_the_clocks_change() -> None:
+    autumn = Replay(
+        series="england-wales",
+        source="any",
+        timezone="Europe/London",
+        first_day=datetime(2000, 10, 28),  # noqa: DTZ001 - a local date
+        days=3,
+        archive_end=datetime(2000, 11, 5, tzinfo=UTC),
+    )
+    assert [each.hour for each in autumn.issue_times] == [23, 23, 0]
+
+
+def test_times_that_could_be_misread_are_refused() -> None:
+    with pytest.raises(ValueError, match="archive_end is an aware time"):
+        Replay("a", "b", "UTC", datetime(2000, 1, 1, tzinfo=UTC), 1, datetime(2000, 2, 1, tzinfo=UTC))
+
+
+def _score(run: int, as_of: str, mae: float, n: int) -> dict[str, object]:
+    return {"forecast_run": run, "as_of": as_of, "n": n, "mae": mae, "baseline": {"n": n, "mae": 2 * mae}}
+
+
+def test_live_errors_weigh_runs_by_their_values_and_count_each_run_once() -> None:
+    scores = [
+        _score(1, "2014-12-25T00:00:00Z", 900.0, 10),
+        _score(1, "2014-12-26T00:00:00Z", 100.0, 96),
+        _score(2, "2014-12-26T00:00:00Z", 400.0, 32),
+    ]
+    own, naive, runs = live_errors(scores)
+    assert runs == 2
+    assert own["mae"] == pytest.approx((100 * 96 + 400 * 32) / 128)
+    assert naive["mae"] == pytest.approx(2 * own["mae"])
+    assert "mape" not in own
+
+
+def test_without_scores_there_are_no_live_errors() -> None:
+    assert live_errors([]) == ({}, {}, 0)
+
+
+def test_a_failed_tasks_own_error_is_found_in_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "attempt=1.log"
+    entries = [
+        {"level": "info", "event": "started"},
+        {
+            "level": "error",
+            "event": "Task failed with exception",
+            "error_detail": [{"exc_type": "PortalRefused", "exc_value": "422: row 7 has no valid_time"}],
+        },
+    ]
+    log.write_text("not JSON\n" + "\n".join(json.dumps(entry) for entry in entries))
+    assert error_of(log) == "PortalRefused: 422: row 7 has no valid_time"
+    assert "cannot be read" in error_of(tmp_path / "missing.log")
+    log.write_text("")
+    assert error_of(log) == "it left no error in its log"
+
+
+def test_progress_into_a_file_is_one_plain_line_per_step() -> None:
+    output = io.StringIO()
+    progress = Progress(output)
+    with progress.step("train"):
+        progress.tick("1/2 runs")
+    with pytest.raises(RuntimeError), progress.step("publish"):
+        raise RuntimeError("no champion")
+    lines = output.getvalue().splitlines()
+    assert [line.split()[:2] for line in lines] == [["✓", "train"], ["✗", "publish"]]
+    assert "1/2 runs" in lines[0]
+    assert "\033" not in output.getvalue()
+    assert list(progress.seconds) == ["train"]
+
+
+def test_followed_logs_show_whole_new_lines_behind_the_name_of_their_process(tmp_path: Path) -> None:
+    log = tmp_path / "portal.log"
+    log.write_text("yesterday\n")
+    output = io.StringIO()
+    follower = LogFollower(output)
+    follower.skip_to_end({"portal": log})
+    with log.open("a") as file:
+        file.write("started\nhalf a li")
+    follower.print_new_lines({"portal": log})
+    assert output.getvalue() == "portal | started\n"
+    with log.open("a") as file:
+        file.write("ne\n")
+    follower.print_new_lines({"portal": log})
+    assert output.getvalue() == "portal | started\nportal | half a line\n"

@@ -1,0 +1,126 @@
+"""However the stack ends, no process of it is left: really killed, really counted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stack.home import CHECKOUT
+from stack.lineage import descendants
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the guard's nets are Linux's")
+
+# A stack of two processes. One starts a process in a session of its own that ignores SIGTERM and outlives its parent.
+STACK = '''
+import pathlib, sys, time
+from stack.lineage import run_guarded
+from stack.supervisor import ProcessSpec, StoppedBySignal, Supervisor, stop_on_signals
+
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+time.sleep(300)
+"""
+PARENT = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", sys.argv[1]], start_new_session=True)
+time.sleep(300)
+"""
+PLAIN = "import time; time.sleep(300)"
+
+def spec(name, *arguments):
+    here = pathlib.Path(sys.argv[1])
+    return ProcessSpec(name, [sys.executable, "-c", *arguments], {"PATH": "/usr/bin:/bin"}, here, stop_seconds=1)
+
+def work():
+    stop_on_signals()
+    supervisor = Supervisor(pathlib.Path(sys.argv[1]))
+    try:
+        supervisor.start(spec("plain", PLAIN))
+        supervisor.start(spec("parent", PARENT, STUBBORN))
+        while True:
+            supervisor.check()
+            time.sleep(0.1)
+    except StoppedBySignal as stopped:
+        return 128 + stopped.number
+    finally:
+        supervisor.stop()
+
+sys.exit(run_guarded(work))
+'''
+
+
+class RunningStack:
+    def __init__(self, folder: Path) -> None:
+        self.guard = subprocess.Popen(
+            [sys.executable, "-c", STACK, str(folder)], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        )
+        _wait_until(lambda: len(descendants(self.guard.pid)) == 4, seconds=20)
+        self.members = descendants(self.guard.pid)
+        children = [pid for pid in self.members if _parent_of(pid) == self.guard.pid]
+        assert len(children) == 1
+        self.supervisor = children[0]
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[RunningStack]:
+    running = RunningStack(tmp_path)
+    yield running
+    for pid in [running.guard.pid, *running.members]:
+        if _alive(pid):
+            os.kill(pid, signal.SIGKILL)
+    running.guard.wait()
+
+
+def _parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the time is over"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_guard_stops_everything_and_shows_in_the_exit_code(
+    stack: RunningStack, number: signal.Signals
+) -> None:
+    stack.guard.send_signal(number)
+    assert stack.guard.wait(timeout=20) == 128 + number
+    assert [pid for pid in stack.members if _alive(pid)] == []
+
+
+def test_a_killed_supervisor_leaves_nothing(stack: RunningStack) -> None:
+    os.kill(stack.supervisor, signal.SIGKILL)
+    assert stack.guard.wait(timeout=30) == 128 + signal.SIGKILL
+    assert [pid for pid in stack.members if _alive(pid)] == []
+
+
+def test_a_killed_guard_leaves_nothing(stack: RunningStack) -> None:
+    stack.guard.kill()
+    _wait_until(lambda: not any(_alive(pid) for pid in stack.members), seconds=20)
+
+
+def test_guard_and_supervisor_killed_at_once_leave_none_of_the_processes_they_started(stack: RunningStack) -> None:
+    started = [pid for pid in stack.members if _parent_of(pid) == stack.supervisor]
+    assert len(started) == 2
+    os.kill(stack.supervisor, signal.SIGKILL)
+    stack.guard.kill()
+    _wait_until(lambda: not any(_alive(pid) for pid in started), seconds=20)
