@@ -1,0 +1,53 @@
+"""A stack of its own on the test run's servers: real Airflow, portal, Celery worker and mail sink."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+
+from stack.home import CHECKOUT
+from stack.postgres import sibling
+from tests.functional.town import write_town
+
+
+@contextmanager
+def _environment(folder: Path, name: str) -> Iterator[dict[str, str]]:
+    data = folder / "data"
+    data.mkdir(parents=True)
+    write_town(data)
+    database = sibling(os.environ["DATABASE_URL"], f"_{name}_{os.getpid()}")
+    yield {
+        **os.environ,
+        "DATABASE_URL": database,
+        "GRIDCAST_HOME": str(folder / "home"),
+        "GRIDCAST_DATA_FOLDER": str(data),
+        "GRIDCAST_ENV": "dev",
+        "GRIDCAST_BACKTEST_ORIGINS": "5",
+        "PYTHONPATH": str(CHECKOUT),
+    }
+    connection = psycopg2.connect(os.environ["DATABASE_URL"])
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for url in (database, sibling(database, "_airflow")):
+            cursor.execute(f'DROP DATABASE IF EXISTS "{urlsplit(url).path[1:]}" WITH (FORCE)')
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def town_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str]]]:
+    """Gives each name an environment with a home, data and databases of its own."""
+    opened = []
+
+    def make(name: str) -> dict[str, str]:
+        opened.append(_environment(tmp_path_factory.mktemp(name), name))
+        return opened[-1].__enter__()
+
+    yield make
+    for each in opened:
+        each.__exit__(None, None, None)

@@ -1,0 +1,178 @@
+"""One series from its file to the REST answer, and to the mail of a failed check, through real Airflow task runs."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting import load_model
+from stack.airflow_client import FINISHED, AirflowClient, DagRun
+from stack.assembly import Stack, running_stack
+from stack.demo import run_main_job
+from stack.home import CHECKOUT
+from stack.lineage import descendants
+from stack.mail_sink import kept_mails
+from stack.portal_client import PortalClient
+from stack.progress import Progress
+from tests.functional.main_job import state_of
+from tests.functional.town import FROZEN_AS_OF, FROZEN_SOURCE, REPLAY, readings
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def after_the_job(town_environment: Callable[[str], dict[str, str]]) -> Iterator[tuple[Stack, dict[str, Any]]]:
+    """The running stack, and what an undisturbed main job left in it."""
+    with running_stack(town_environment("whole"), progress=Progress(io.StringIO())) as running:
+        run_main_job(running, progress=Progress(io.StringIO()), replays=[REPLAY])
+        yield running, state_of(running)
+
+
+@pytest.fixture
+def stack(after_the_job: tuple[Stack, dict[str, Any]]) -> Stack:
+    return after_the_job[0]
+
+
+@pytest.fixture
+def operator(stack: Stack) -> Iterator[PortalClient]:
+    with PortalClient(stack.portal_url, username="operator", password=stack.credentials["users"]["operator"]) as client:
+        yield client
+
+
+@pytest.fixture
+def airflow(stack: Stack) -> Iterator[AirflowClient]:
+    client = AirflowClient(stack.airflow_url, username="forecaster", password=stack.credentials["users"]["forecaster"])
+    yield client
+    client.close()
+
+
+def _run(airflow: AirflowClient, dag_id: str, parameters: dict[str, Any]) -> DagRun:
+    return _finished(airflow, airflow.trigger(dag_id, parameters))
+
+
+def _finished(airflow: AirflowClient, run: DagRun) -> DagRun:
+    return _until(lambda: (seen := airflow.look(run)).state in FINISHED and seen)
+
+
+def _until(look: Callable[[], Any], *, seconds: float = 120) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"nothing came of it in {seconds} s"
+        time.sleep(0.3)
+    return found
+
+
+def test_the_rest_answer_is_the_approved_models_forecast_from_what_the_file_said(
+    stack: Stack, operator: PortalClient
+) -> None:
+    issue_time = pd.Timestamp(REPLAY.issue_times[-1])
+    token = {"Authorization": f"Token {stack.credentials['service_token']}"}
+    url = f"{stack.portal_url}/api/v1/forecasts/latest/?series=town&as_of={issue_time:%Y-%m-%dT%H:%M:%SZ}"
+    answer = httpx.get(url, headers=token).json()
+    model = operator.get(f"models/{answer['model']['id']}/")
+    assert (answer["rung"], model["status"]) == ("champion", "champion")
+
+    # The same forecast, made by the library alone from the file and the stored artifact.
+    file = readings().rename(columns={"load_mw": "load", "temperature_c": "temperature"}).tz_convert("UTC")
+    known = file[
+        (file.index + pd.Timedelta(hours=2) <= issue_time) & (file.index >= issue_time - pd.Timedelta(days=35))
+    ]
+    future = pd.DataFrame({"temperature": np.nan}, index=pd.date_range(issue_time, periods=48, freq="h"))
+    artifact = stack.home.artifacts / "town" / model["training_key"]
+    expected = load_model(artifact, expected_sha256=model["artifact_sha256"]).predict(known, future)
+    assert [value["valid_time"] for value in answer["values"]] == [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in future.index]
+    given = np.array([[value[name] for name in ("0.1", "0.5", "0.9")] for value in answer["values"]])
+    np.testing.assert_allclose(given, expected.to_numpy(), rtol=1e-12)
+
+
+def test_the_champion_was_approved_by_another_than_trained_it(operator: PortalClient) -> None:
+    champion = operator.get(f"models/{operator.get('series/town/')['champion']['id']}/")
+    assert (champion["trained_by"], champion["approved_by"]) == ("forecaster", "approver")
+    assert champion["airflow"]["dag_id"] == "train_models"
+
+
+def test_every_issued_forecast_is_scored_beside_the_naive(operator: PortalClient) -> None:
+    scores = operator.results("scores/", series="town")
+    assert {score["issue_time"] for score in scores} == {f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in REPLAY.issue_times}
+    assert all(score["n"] == 48 and score["baseline"]["n"] == 48 for score in scores)
+
+
+def test_checks_of_all_three_engines_ran_and_left_their_reports(operator: PortalClient) -> None:
+    run = operator.results("check-runs/", series="town")[0]
+    results = operator.get(f"check-runs/{run['id']}/")["results"]
+    assert {result["engine"] for result in results} == {"builtin", "deepchecks", "whylogs"}
+    assert not [result for result in results if result["status"] == "error"]
+    assert {Path(report["name"]).suffix for report in run["reports"]} == {".html", ".bin"}
+
+
+def test_a_run_without_news_is_a_success_that_skips(airflow: AirflowClient) -> None:
+    run = _run(airflow, "ingest_demand", {"sources": ["town-archive"], "as_of": "2001-01-01T00:00:00Z"})
+    assert run.state == "success"
+    assert airflow.task_states(run) == {"success": 1, "skipped": 1}
+
+
+def test_a_frozen_meter_fails_its_checks_holds_training_and_mails_the_operator(
+    stack: Stack, operator: PortalClient, airflow: AirflowClient
+) -> None:
+    as_of = FROZEN_AS_OF.isoformat()
+    ingested = _run(airflow, "ingest_demand", {"sources": [FROZEN_SOURCE], "as_of": as_of})
+    assert ingested.state == "success"
+    (check,) = _until(lambda: airflow.triggered_by(ingested, dag_id="check_data_quality"))
+    assert _finished(airflow, check).state == "failed"
+    assert [task.task_id for task in airflow.failed_tasks(check)] == ["check"]
+
+    run = operator.results("check-runs/", series="town", status="failed")[0]
+    assert run["airflow"] == {"dag_id": "check_data_quality", "run_id": check.run_id}
+    mail = _until(lambda: [mail for mail in kept_mails(stack.home.mail) if "operator" in mail.recipients])[0]
+    message = email.message_from_bytes(mail.path.read_bytes(), policy=email.policy.default)
+    body = message.get_body(("plain",))
+    assert body is not None
+    failed = [r["name"] for r in run["results"] if r["status"] == "failed" and r["severity"] == "fatal"]
+    assert "town" in mail.subject
+    assert failed
+    assert all(name in body.get_content() for name in failed)
+    assert f"{stack.portal_url}/admin/quality/checkrun/{run['id']}/" in body.get_content()
+
+    training = _run(airflow, "train_models", {"series": ["town"], "as_of": as_of, "kinds": ["seasonal_naive"]})
+    assert training.state == "failed"
+    (task,) = airflow.failed_tasks(training)
+    assert "TrainingHeld" in (stack.home.airflow / "logs" / task.log).read_text()
+
+
+def test_a_run_killed_half_way_and_run_again_ends_in_the_state_of_one_that_was_not(
+    after_the_job: tuple[Stack, dict[str, Any]], town_environment: Callable[[str], dict[str, str]]
+) -> None:
+    environment = town_environment("killed")
+    command = [sys.executable, "-m", "tests.functional.main_job"]
+    first = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    artifacts = Path(environment["GRIDCAST_HOME"]) / "artifacts"
+    _until(lambda: first.poll() is not None or list(artifacts.glob("town/*/manifest.json")), seconds=180)
+    assert first.poll() is None, first.communicate()[1].decode()
+    # As when the power goes: nobody gets to clean up.
+    for pid in (first.pid, *descendants(first.pid)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    first.communicate()
+
+    second = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stderr
+    undisturbed = after_the_job[1]
+    assert len(undisturbed["models"]) == 4
+    assert len(undisturbed["runs"]) == len(undisturbed["scores"]) == REPLAY.days
+    assert json.loads(second.stdout) == undisturbed
