@@ -86,8 +86,8 @@ class ModelVersionAdmin(RecordAdmin):
     list_display_links = ("name",)
     list_filter = ("status", "series", "kind")
     list_select_related = ("series", "trained_by")
-    search_fields = ("series__slug", "kind", "training_key", "artifact_sha256")
-    search_help_text = "Series, kind, training key or artifact hash"
+    search_fields = ("series__slug", "kind", "training_key", "artifact_sha256", "training_key")
+    search_help_text = "Series, kind, training key, artifact hash, or id of the Airflow run"
     actions = ("approve_selected", "reject_selected")
     actions_detail = ("approve", "reject")
     change_form_outer_before_template = "registry/evidence.html"

@@ -181,3 +181,16 @@ def test_two_candidates_of_one_series_are_not_approved_together(
 def test_the_list_shows_the_error_and_how_it_compares(candidate: Register, browser: Callable[[str], Client]) -> None:
     candidate(evidence=EVIDENCE)
     assert "180 MW (55% better)" in text(browser("approver").get(LIST))
+
+
+def test_the_id_of_an_airflow_run_finds_the_models_that_it_trained_and_no_others(
+    candidate: Register, browser: Callable[[str], Client], make_series: Callable[..., Series]
+) -> None:
+    run = "manual__2014-12-01T00:00:00+00:00_a1"
+    trained_by_it = {"airflow": {"dag_id": "train_models", "run_id": run}}
+    of_the_run = [candidate("a", **trained_by_it), candidate("b", of=make_series("england-wales"), **trained_by_it)]
+    for key, other in (("c", f"{run}0"), ("d", "manual__2014-12-01T00:00:00+00:00"), ("e", "manual__2014-12-01")):
+        candidate(key, airflow={"dag_id": "train_models", "run_id": other})
+    candidate("f")
+    response = browser("approver").get(LIST, {"q": run})
+    assert set(response.context["cl"].queryset) == set(of_the_run)
