@@ -86,7 +86,7 @@ class ModelVersionAdmin(RecordAdmin):
     list_display_links = ("name",)
     list_filter = ("status", "series", "kind")
     list_select_related = ("series", "trained_by")
-    search_fields = ("series__slug", "kind", "training_key", "artifact_sha256", "training_key")
+    search_fields = ("series__slug", "kind", "training_key", "artifact_sha256", "=airflow__run_id")
     search_help_text = "Series, kind, training key, artifact hash, or id of the Airflow run"
     actions = ("approve_selected", "reject_selected")
     actions_detail = ("approve", "reject")
