@@ -20,7 +20,9 @@ _log = logging.getLogger(__name__)
 
 
 class PortalHTTP:
-    """Calls below ``/api/v1/``. A call that got no answer or a 5xx is repeated with the same Idempotency-Key.
+    """Calls below ``/api/v1/``, repeated with the same Idempotency-Key while they get no answer of the portal.
+
+    That is: none at all, a 5xx or 429, or a success of another type than was asked for, such as the page of a proxy.
 
     Args:
         url: scheme, host and port of the portal.
@@ -92,18 +94,22 @@ class PortalHTTP:
         return self._call("PUT", path, content=content, headers=headers).json()
 
     def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        wanted = options.get("headers", {}).get("Accept", "application/json")
         for attempt in range(1, self._attempts + 1):
             pause = min(self._pause * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
             try:
                 response = self._http.request(method, path, **options)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 trouble = f"{type(error).__name__}: {error}"
             else:
-                if response.status_code not in BUSY:
-                    if response.is_success:
-                        return response
+                kind = response.headers.get("Content-Type", "")
+                if response.is_success and kind.startswith(wanted):
+                    return response
+                if not response.is_success and response.status_code not in BUSY:
                     raise problem_of(response)
                 trouble = f"{response.status_code} {response.reason_phrase}"
+                if response.is_success:
+                    trouble += f" with {kind or 'no content type'}: something else than the portal answers"
                 pause = _asked_pause(response, default=pause)
             if attempt < self._attempts:
                 _log.warning("%s %s: %s; next try in %.1f s", method, path, trouble, pause)
