@@ -19,13 +19,15 @@ from include.tasks.ingest import ingest_source
 from portal.core.access import ensure_groups
 from portal.series.catalog import load_catalog
 from tests.include.town import END, catalog, readings, write
+from tests.include.wire import Wire, open_wire
 
 AIRFLOW = {"dag_id": "some_dag", "run_id": "manual__1"}
 
 
 @pytest.fixture
-def token(live_server: Any) -> str:
+def token(live_server: Any, settings: Any, tmp_path: Path) -> str:
     """The service account's token, in the portal of this test; its people are there too."""
+    settings.REPORTS_ROOT = tmp_path / "reports"
     groups = ensure_groups()
     for username, role in (("airflow", "service"), ("forecaster", "forecaster"), ("approver", "approver")):
         User.objects.create_user(username).groups.add(groups[role])
@@ -37,6 +39,13 @@ def token(live_server: Any) -> str:
 def portal(live_server: Any, token: str) -> Iterator[Portal]:
     with Portal(live_server.url, token=token, attempts=3, first_pause_seconds=0.01) as portal:
         yield portal
+
+
+@pytest.fixture
+def wire(live_server: Any) -> Iterator[Wire]:
+    """A way to the portal that a test can disturb."""
+    with open_wire(live_server.url) as wire:
+        yield wire
 
 
 @pytest.fixture
