@@ -1,0 +1,1 @@
+"""Wiring only: one pipeline per file, named after it."""

@@ -22,6 +22,7 @@ from include.plan_task import plan
     catchup=False,
     default_args=DEFAULT_ARGS,
     tags=TAGS,
+    description="Check the recent data of load series; a fatal failure holds their training.",
     doc_md=__doc__,
     params={
         "series": series_param("those that have new observations"),

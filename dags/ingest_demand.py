@@ -24,6 +24,7 @@ from include.defaults import DEFAULT_ARGS, START, TAGS, as_of_param
     catchup=False,
     default_args=DEFAULT_ARGS,
     tags=TAGS,
+    description="Read sources into the portal, bad rows into its quarantine.",
     doc_md=__doc__,
     params={
         "sources": Param(

@@ -21,6 +21,7 @@ from include.plan_task import plan
     catchup=False,
     default_args=DEFAULT_ARGS,
     tags=TAGS,
+    description="Forecast load series and publish them in the portal's ledger.",
     doc_md=__doc__,
     params={
         "series": series_param("those that are marked scheduled"),

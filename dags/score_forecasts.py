@@ -21,6 +21,7 @@ from include.plan_task import plan
     catchup=False,
     default_args=DEFAULT_ARGS,
     tags=TAGS,
+    description="Compare published forecasts with the loads that came.",
     doc_md=__doc__,
     params={
         "series": series_param("those that have new observations"),

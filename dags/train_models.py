@@ -22,6 +22,7 @@ from include.plan_task import plan
     catchup=False,
     default_args=DEFAULT_ARGS,
     tags=TAGS,
+    description="Train, backtest and register candidates; an approver decides about them.",
     doc_md=__doc__,
     params={
         "series": series_param("those that are marked scheduled"),
@@ -30,6 +31,7 @@ from include.plan_task import plan
             list(MODEL_KINDS),
             type="array",
             items={"type": "string", "enum": list(MODEL_KINDS)},
+            minItems=1,
             examples=list(MODEL_KINDS),
             title="Kinds of models",
             description="One candidate is trained of each.",

@@ -1,0 +1,1 @@
+"""What Gridcast adds to Airflow's own pages."""
