@@ -19,7 +19,7 @@ from unfold.enums import ActionVariant
 
 from portal.alerts import operations
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
-from portal.core.admin import RecordAdmin
+from portal.core.admin import RecordAdmin, badge
 
 STATE_COLOURS = {
     Alert.State.FIRING: "danger",
@@ -59,10 +59,11 @@ class AlertAdmin(RecordAdmin):
     actions = ("acknowledge_selected",)
     actions_detail = ("acknowledge",)
     fieldsets = (
-        (None, {"fields": (("series", "state"), ("check_name", "engine"), ("severity", "rule"))}),
+        (None, {"fields": (("series", "state_badge"), ("check_name", "engine"), ("severity", "rule"))}),
         ("What happened", {"fields": (("fired_at", "first_run"), ("latest_run", "resolved_by"), "resolved_at")}),
         ("Who looks after it", {"fields": (("acknowledged_by", "acknowledged_at"),)}),
     )
+    readonly_fields = ("state_badge",)
 
     def has_acknowledge_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("alerts.acknowledge_alert")
@@ -76,6 +77,10 @@ class AlertAdmin(RecordAdmin):
     @display(description="State", ordering="state", label=STATE_COLOURS)
     def state_label(self, obj: Alert) -> tuple[str, str]:
         return obj.state, obj.get_state_display()
+
+    @display(description="State")
+    def state_badge(self, obj: Alert) -> str:
+        return badge(obj.get_state_display(), STATE_COLOURS[Alert.State(obj.state)])
 
     @action(
         description="Acknowledge",

@@ -1,17 +1,38 @@
-"""The base of the portal's admin pages, and the pages of people and groups in the same theme."""
+"""The base of the portal's admin pages, what they show alike, and the pages of people and groups in the same theme."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from knox.models import AuthToken
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+
+def badge(text: str, colour: str) -> SafeString:
+    """The theme's label, on a page where the theme itself draws labels in lists only."""
+    return render_to_string("unfold/helpers/label.html", {"text": text, "type": colour})
+
+
+def airflow_link(airflow: Mapping[str, Any]) -> str:
+    """A link to the Airflow run behind a fact, of `{"dag_id", "run_id"}`; a dash where none is known."""
+    dag, run = airflow.get("dag_id"), airflow.get("run_id")
+    if not (dag and run):
+        return "–"
+    base = settings.AIRFLOW_PUBLIC_URL.rstrip("/")
+    url = f"{base}/dags/{quote(str(dag), safe='')}/runs/{quote(str(run), safe='')}"
+    return format_html('<a href="{}" target="_blank" rel="noopener" class="underline">{} · {}</a>', url, dag, run)
 
 
 class RecordAdmin(ModelAdmin):

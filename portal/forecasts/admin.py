@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 
-from portal.core.admin import RecordAdmin
+from portal.core.admin import RecordAdmin, badge
 from portal.forecasts.dashboard import run_chart
 from portal.forecasts.models import ForecastRun, ForecastScore
 from portal.forecasts.queries import quantile_name, values_by_time
@@ -34,9 +34,10 @@ class ForecastRunAdmin(RecordAdmin):
     date_hierarchy = "issue_time"
     change_form_outer_before_template = "forecasts/run.html"
     fieldsets = (
-        (None, {"fields": (("series", "issue_time"), ("rung_label", "reason"), ("model", "data_cutoff"))}),
-        ("Extent", {"fields": (("valid_from", "valid_until"), ("value_count", "values_sha256"), "published_at")}),
+        (None, {"fields": (("series", "issue_time"), ("rung_badge", "reason"), ("model", "data_cutoff"))}),
+        ("Extent", {"fields": (("valid_from", "valid_until"), ("value_count", "published_at"), "values_sha256")}),
     )
+    readonly_fields = ("rung_badge",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ForecastRun]:
         return super().get_queryset(request).defer("model__evidence", "model__parameters")
@@ -60,6 +61,10 @@ class ForecastRunAdmin(RecordAdmin):
     @display(description="Rung", ordering="rung", label=RUNG_COLOURS)
     def rung_label(self, run: ForecastRun) -> tuple[str, str]:
         return run.rung, run.get_rung_display()
+
+    @display(description="Rung")
+    def rung_badge(self, run: ForecastRun) -> str:
+        return badge(run.get_rung_display(), RUNG_COLOURS[ForecastRun.Rung(run.rung)])
 
     @display(description="Model", ordering="model__version")
     def model_name(self, run: ForecastRun) -> str:

@@ -18,7 +18,7 @@ from portal.core.columns import to_datetime, to_us
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Scale = Callable[[Any], Any]
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 26
+LEFT, RIGHT, TOP, BOTTOM = 58, 12, 24, 26
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def forecast_chart(
         '<svg class="gc-forecast" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}{}{}'
         '<g class="gc-load">{}</g><polyline class="gc-median" points="{}"/>'
         '<line class="gc-issued" x1="{}" x2="{}" y1="{}" y2="{}"><title>issued</title></line>'
-        '<text x="4" y="{}" dy=".32em">{}</text></svg>',
+        '<text x="4" y="8" dy=".32em">{}</text></svg>',
         width,
         height,
         title,
@@ -96,7 +96,6 @@ def forecast_chart(
         issued,
         TOP,
         height - BOTTOM,
-        TOP,
         unit,
     )
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
-from django.conf import settings
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from portal.core.admin import RecordAdmin
+from portal.core.admin import RecordAdmin, airflow_link, badge
 from portal.quality.models import CheckReport, CheckResult, CheckRun, shown
 
 RUN_COLOURS = {
@@ -30,11 +26,6 @@ RESULT_COLOURS = {
     CheckResult.Status.FAILED: "danger",
     CheckResult.Status.ERROR: "danger",
 }
-
-
-def badge(text: str, colour: str) -> SafeString:
-    """The theme's label, on a page where the theme itself draws labels in lists only."""
-    return render_to_string("unfold/helpers/label.html", {"text": text, "type": colour})
 
 
 class ReadOnlyInline(TabularInline):
@@ -137,9 +128,4 @@ class CheckRunAdmin(RecordAdmin):
 
     @display(description="Airflow run")
     def airflow_run(self, obj: CheckRun) -> str:
-        dag, run = obj.airflow.get("dag_id"), obj.airflow.get("run_id")
-        if not (dag and run):
-            return "–"
-        base = settings.AIRFLOW_PUBLIC_URL.rstrip("/")
-        url = f"{base}/dags/{quote(str(dag), safe='')}/runs/{quote(str(run), safe='')}"
-        return format_html('<a href="{}" target="_blank" rel="noopener" class="underline">{} · {}</a>', url, dag, run)
+        return airflow_link(obj.airflow)

@@ -18,7 +18,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from portal.core.admin import RecordAdmin
+from portal.core.admin import RecordAdmin, airflow_link, badge
 from portal.registry import operations
 from portal.registry.evidence import figures, shown
 from portal.registry.forms import DecisionForm
@@ -92,15 +92,16 @@ class ModelVersionAdmin(RecordAdmin):
     actions_detail = ("approve", "reject")
     change_form_outer_before_template = "registry/evidence.html"
     inlines = (DecisionInline,)
+    readonly_fields = ("status_badge", "airflow_run")
     fieldsets = (
-        (None, {"fields": (("series", "version"), ("kind", "status"), ("approved_by", "approved_at"))}),
+        (None, {"fields": (("series", "version"), ("kind", "status_badge"), ("approved_by", "approved_at"))}),
         (
             "Training",
             {
                 "fields": (
                     ("training_start", "training_end"),
                     ("data_cutoff", "registered_at"),
-                    ("trained_by", "airflow"),
+                    ("trained_by", "airflow_run"),
                     "features",
                     "parameters",
                 )
@@ -138,6 +139,14 @@ class ModelVersionAdmin(RecordAdmin):
     @display(description="Status", ordering="status", label=STATUS_COLOURS)
     def status_label(self, obj: ModelVersion) -> tuple[str, str]:
         return obj.status, obj.get_status_display()
+
+    @display(description="Status")
+    def status_badge(self, obj: ModelVersion) -> str:
+        return badge(obj.get_status_display(), STATUS_COLOURS[ModelVersion.Status(obj.status)])
+
+    @display(description="Airflow run")
+    def airflow_run(self, obj: ModelVersion) -> str:
+        return airflow_link(obj.airflow)
 
     @display(description="MAE (against the baseline)")
     def mae(self, obj: ModelVersion) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from django.contrib.auth.models import User
+from django.core.servers.basehttp import WSGIRequestHandler
 from knox.models import AuthToken
 
 from include.portal import Portal
@@ -18,16 +20,17 @@ from include.settings import Settings
 from include.tasks.ingest import ingest_source
 from portal.core.access import ensure_groups
 from portal.series.catalog import load_catalog
+from tests.include.facts import AIRFLOW
 from tests.include.town import END, catalog, readings, write
 from tests.include.wire import Wire, open_wire
 
-AIRFLOW = {"dag_id": "some_dag", "run_id": "manual__1"}
-
 
 @pytest.fixture
-def token(live_server: Any, settings: Any, tmp_path: Path) -> str:
+def token(live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """The service account's token, in the portal of this test; its people are there too."""
     settings.REPORTS_ROOT = tmp_path / "reports"
+    # Else the test server's body waits 40 ms for its head to be acknowledged.
+    monkeypatch.setattr(WSGIRequestHandler, "disable_nagle_algorithm", True)
     groups = ensure_groups()
     for username, role in (("airflow", "service"), ("forecaster", "forecaster"), ("approver", "approver")):
         User.objects.create_user(username).groups.add(groups[role])
@@ -36,9 +39,20 @@ def token(live_server: Any, settings: Any, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def portal(live_server: Any, token: str) -> Iterator[Portal]:
-    with Portal(live_server.url, token=token, attempts=3, first_pause_seconds=0.01) as portal:
-        yield portal
+def portal_of(live_server: Any, token: str) -> Iterator[Callable[..., Portal]]:
+    """The portal as a run of this id sees it: only its own writes are answered by what they gave before."""
+    with ExitStack() as opened:
+
+        def open_portal(run_id: str, *, url: str = live_server.url) -> Portal:
+            return opened.enter_context(Portal(url, token=token, attempts=3, first_pause_seconds=0.01, scope=run_id))
+
+        yield open_portal
+
+
+@pytest.fixture
+def portal(portal_of: Callable[..., Portal]) -> Portal:
+    """The portal as most tests see it."""
+    return portal_of("manual__1")
 
 
 @pytest.fixture

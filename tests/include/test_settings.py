@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 
 from include.settings import Settings, SettingsInvalid, get_settings
-from include.times import TimeUnclear, read_time
 
 
 @pytest.fixture(autouse=True)
@@ -68,13 +66,3 @@ def test_all_wrong_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("GRIDCAST_SEED", "-1")
     with pytest.raises(SettingsInvalid, match=r"GRIDCAST_THREADS='0'.*GRIDCAST_SEED='-1'"):
         get_settings()
-
-
-def test_a_time_is_taken_as_utc_whatever_its_offset() -> None:
-    assert read_time("2014-12-24T00:00:00+11:00", name="as_of") == datetime(2014, 12, 23, 13, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("text", ["2014-12-24T00:00:00", "2014-12-24", "Christmas", "", None])
-def test_a_time_that_is_unclear_is_refused_by_name(text: str | None) -> None:
-    with pytest.raises(TimeUnclear, match=f"as_of is {text!r}"):
-        read_time(text, name="as_of")  # type: ignore[arg-type]

@@ -134,7 +134,7 @@ def test_the_page_of_a_run_shows_chart_facts_and_values_on_both_clocks(
     shown = text(response)
     assert "2014-11-01 13:00 2014-11-02T00:00:00+11:00 3,900.0 4,000.0 4,100.0" in shown
     assert "0.5, MW" in shown
-    assert "Champion" in shown
+    assert "Rung Champion Reason" in shown
     assert response.content.decode().count('<svg class="gc-forecast"') == 1
 
 

@@ -194,3 +194,12 @@ def test_the_id_of_an_airflow_run_finds_the_models_that_it_trained_and_no_others
     candidate("f")
     response = browser("approver").get(LIST, {"q": run})
     assert set(response.context["cl"].queryset) == set(of_the_run)
+
+
+def test_the_page_of_a_model_leads_to_the_airflow_run_that_trained_it(
+    candidate: Register, browser: Callable[[str], Client]
+) -> None:
+    model = candidate(airflow={"dag_id": "train_models", "run_id": "manual__2014-12-01T00:00:00+00:00"})
+    content = browser("approver").get(page(model)).content.decode()
+    assert "/dags/train_models/runs/manual__2014-12-01T00%3A00%3A00%2B00%3A00" in content
+    assert "Status Candidate" in text(browser("approver").get(page(model)))
