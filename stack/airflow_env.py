@@ -56,6 +56,7 @@ def airflow_environment(
             "min_file_process_interval": "120",
             "refresh_interval": "60",
             "dag_file_processor_timeout": "120",
+            "print_stats_interval": "0",  # a table every half minute that says nothing new
         },
         "triggerer": {"capacity": "100"},
         "logging": {

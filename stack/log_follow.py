@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
+LONGEST_LINE = 240
+SOURCE_PLACE = re.compile(r" loc=\S+$")
+"""Where in its own source the line was written: of no use to the reader of a stream."""
 COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 
 
 class LogFollower:
-    """Prints what is added to log files; a line is printed when it is whole."""
+    """Prints whole lines as they are added to log files; long ones are cut, the files have all of them."""
 
     def __init__(self, output: TextIO = sys.stdout) -> None:
         self._output = output
@@ -36,5 +40,10 @@ class LogFollower:
             if self._coloured:
                 prefix = f"\033[{COLOURS[number % len(COLOURS)]}m{prefix}\033[0m"
             for line in whole.decode(errors="replace").splitlines():
-                self._output.write(f"{prefix}{line}\n")
+                self._output.write(f"{prefix}{_readable(line)}\n")
         self._output.flush()
+
+
+def _readable(line: str) -> str:
+    line = SOURCE_PLACE.sub("", line)
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"

@@ -216,6 +216,7 @@ UNFOLD = {
     "SITE_HEADER": "Gridcast",
     "SITE_SUBHEADER": "Electricity-demand forecasts",
     "SITE_SYMBOL": "bolt",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/core/icon.svg"}],
     "SITE_URL": reverse_lazy("admin:index"),
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "portal.forecasts.dashboard.dashboard",

@@ -107,3 +107,14 @@ def test_followed_logs_show_whole_new_lines_behind_the_name_of_their_process(tmp
         file.write("ne\n")
     follower.print_new_lines({"portal": log})
     assert output.getvalue() == "portal | started\nportal | half a line\n"
+
+
+def test_a_followed_line_leaves_out_its_place_in_the_source_and_is_cut_when_it_is_long(tmp_path: Path) -> None:
+    log = tmp_path / "scheduler.log"
+    log.write_text(f"Workload finished loc=supervisor.py:2658\n{'x' * 1000}\n")
+    output = io.StringIO()
+    LogFollower(output).print_new_lines({"scheduler": log})
+    first, second = output.getvalue().splitlines()
+    assert first == "scheduler | Workload finished"
+    assert len(second) < 300
+    assert second.endswith("x…")
