@@ -1,0 +1,114 @@
+"""Which series or sources a run works on, in which batches, and as of when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from include.plan import NotALoad, plan_series, plan_sources
+from include.portal import NotFound
+from include.run import Run
+from include.settings import Settings
+from include.times import TimeUnclear
+from portal.series.catalog import load_catalog
+from tests.include.town import DAY, END, START, catalog
+
+
+@pytest.fixture(autouse=True)
+def _region(token: str) -> None:
+    """The town with its weather, three villages with the same weather, and an unscheduled mine without any."""
+    (load, weather), (source,) = catalog()["series"], catalog()["sources"]
+    villages = [{**load, "slug": f"village-{n}"} for n in (2, 1, 3)]
+    mine = {**load, "slug": "mine", "covariates": [], "scheduled": False}
+    sources = [
+        {**source, "slug": "archive", "scheduled": False},
+        {**source, "slug": "broken", "enabled": False},
+        source,
+    ]
+    load_catalog({"series": [load, weather, *villages, mine], "sources": sources})
+
+
+def event(*slugs: str, as_of: Any = END) -> dict[str, Any]:
+    return {"series": list(slugs), "as_of": as_of if isinstance(as_of, str) else as_of.isoformat()}
+
+
+def test_a_scheduled_run_takes_the_scheduled_loads(new_run: Callable[..., Run]) -> None:
+    assert plan_series(new_run()) == [
+        {"series": ["town", "village-1", "village-2", "village-3"], "as_of": END.isoformat()}
+    ]
+
+
+def test_the_series_of_the_params_are_taken_each_once_and_whatever_the_events_say(new_run: Callable[..., Run]) -> None:
+    run = new_run(params={"series": ["village-1", "mine", "village-1"]}, events=[event("town", as_of=END + DAY)])
+    assert plan_series(run) == [{"series": ["mine", "village-1"], "as_of": END.isoformat()}]
+
+
+def test_a_series_that_is_no_load_is_refused_by_name(new_run: Callable[..., Run]) -> None:
+    with pytest.raises(NotALoad, match="town-temperature is a temperature, not a load"):
+        plan_series(new_run(params={"series": ["town", "town-temperature"]}))
+    with pytest.raises(NotFound, match="series/nowhere/"):
+        plan_series(new_run(params={"series": ["nowhere"]}))
+
+
+def test_events_take_the_loads_that_they_are_about_scheduled_or_not(new_run: Callable[..., Run]) -> None:
+    run = new_run(events=[event("mine"), event("village-3")])
+    assert plan_series(run) == [{"series": ["mine", "village-3"], "as_of": END.isoformat()}]
+
+
+def test_an_event_about_a_covariate_touches_the_loads_that_use_it(new_run: Callable[..., Run]) -> None:
+    (batch,) = plan_series(new_run(events=[event("town-temperature")]))
+    assert batch["series"] == ["town", "village-1", "village-2", "village-3"]
+
+
+def test_a_load_is_taken_as_of_the_newest_event_about_it_or_its_covariates(new_run: Callable[..., Run]) -> None:
+    events = [
+        event("town", as_of=END + DAY),
+        event("town", "mine", as_of=END - DAY),
+        event("town-temperature", as_of="2024-08-06T00:00:00+10:00"),
+    ]
+    assert plan_series(new_run(as_of=START, events=events)) == [
+        {"series": ["mine"], "as_of": (END - DAY).isoformat()},
+        {"series": ["village-1", "village-2", "village-3"], "as_of": END.isoformat()},
+        {"series": ["town"], "as_of": (END + DAY).isoformat()},
+    ]
+
+
+def test_events_about_nothing_known_give_no_batch(new_run: Callable[..., Run]) -> None:
+    assert plan_series(new_run(events=[event("gone"), event()])) == []
+
+
+def test_an_event_without_a_clear_time_is_refused(new_run: Callable[..., Run]) -> None:
+    with pytest.raises(TimeUnclear, match="as_of of the asset event"):
+        plan_series(new_run(events=[event("town", as_of="2024-08-06")]))
+
+
+def test_batches_are_no_larger_than_the_setting(new_run: Callable[..., Run], options: Settings) -> None:
+    batches = plan_series(new_run(settings=options.model_copy(update={"batch_size": 3})))
+    assert [batch["series"] for batch in batches] == [["town", "village-1", "village-2"], ["village-3"]]
+    assert json.loads(json.dumps(batches)) == batches, "batches cross XCom"
+
+
+def test_each_source_is_a_batch_of_its_own(new_run: Callable[..., Run]) -> None:
+    as_of = END.isoformat()
+    assert plan_sources(new_run()) == [{"source": "town-file", "as_of": as_of, "start": None, "end": None}]
+    run = new_run(params={"sources": ["town-file", "archive", "town-file"], "start": None, "end": as_of})
+    assert plan_sources(run) == [
+        {"source": slug, "as_of": as_of, "start": None, "end": as_of} for slug in ("town-file", "archive")
+    ]
+    with pytest.raises(NotFound, match="sources/nowhere/"):
+        plan_sources(new_run(params={"sources": ["nowhere"]}))
+
+
+def test_a_scheduled_ingest_looks_back_from_its_interval_unless_told_where_to_start(
+    new_run: Callable[..., Run], options: Settings
+) -> None:
+    settings = options.model_copy(update={"ingest_days": 3})
+    (batch,) = plan_sources(new_run(interval_start=END - DAY, settings=settings))
+    assert batch["start"] == (END - timedelta(days=4)).isoformat()
+    told = {"start": START.isoformat()}
+    (batch,) = plan_sources(new_run(interval_start=END - DAY, settings=settings, params=told))
+    assert batch["start"] == START.isoformat()
