@@ -44,9 +44,13 @@ def describe_series(reader: PortalClient, series: str) -> list[str]:
         _metrics("backtest, seasonal naive", champion["evidence"]["baseline"]),
     ]
     live, naive, runs = live_errors(reader.results("scores/", series=series))
+    comparisons = [f"{compared(champion['evidence']['metrics'], champion['evidence']['baseline'])} in the backtest"]
     if runs:
         lines += [_metrics(f"live, {runs} issued forecasts", live), _metrics("live, seasonal naive", naive)]
+        comparisons.append(f"{compared(live, naive)} live")
     lines += [
+        "",
+        f"    MAE against the seasonal naive: {', '.join(comparisons)}",
         "",
         f"  GET /api/v1/forecasts/latest/?series={series}",
         f"    issued {forecast['issue_time']}, rung {forecast['rung']}, unit {forecast['unit']}, "
@@ -63,6 +67,15 @@ def live_errors(scores: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], 
     own = _weighted([(score, score["n"]) for score in newest.values()])
     naive = _weighted([(score["baseline"], score["baseline"]["n"]) for score in newest.values() if score["baseline"]])
     return own, naive, len(newest)
+
+
+def compared(own: Mapping[str, Any], naive: Mapping[str, Any]) -> str:
+    """How much lower or higher the MAE is than the naive's."""
+    mae, reference = own.get("mae"), naive.get("mae")
+    if mae is None or not reference:
+        return "unknown"
+    difference = mae / reference - 1
+    return f"{abs(difference):.0%} {'lower' if difference < 0 else 'higher'}".replace("%", " %")
 
 
 def _weighted(parts: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, float]:

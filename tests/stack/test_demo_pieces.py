@@ -11,7 +11,7 @@ import pytest
 
 from stack.demo import error_of
 from stack.demo_plan import REPLAYS, Replay
-from stack.demo_report import live_errors
+from stack.demo_report import compared, live_errors
 from stack.log_follow import LogFollower
 from stack.progress import Progress
 
@@ -60,6 +60,14 @@ def test_live_errors_weigh_runs_by_their_values_and_count_each_run_once() -> Non
 
 def test_without_scores_there_are_no_live_errors() -> None:
     assert live_errors([]) == ({}, {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("mae", "naive", "words"),
+    [(77.0, 100.0, "23 % lower"), (135.0, 100.0, "35 % higher"), (None, 100.0, "unknown"), (5.0, None, "unknown")],
+)
+def test_an_error_is_compared_in_words_whichever_is_better(mae: float | None, naive: float | None, words: str) -> None:
+    assert compared({"mae": mae}, {"mae": naive}) == words
 
 
 def test_a_failed_tasks_own_error_is_found_in_its_log(tmp_path: Path) -> None:
