@@ -265,6 +265,7 @@ def test_a_path_of_one_machine_is_known_when_seen(line: str) -> None:
     assert not MACHINE_PATH.search(line)
 
 
-@pytest.mark.parametrize("line", ["https://pypi~org/simple", "--index-url http://10.0.0.1:8080/simple~", "x.npmjs~org"])
+@pytest.mark.parametrize("line", ["https:||pypi.+org", "--index-url http:||10.0.0.1:8080|simple|", "x.npmjs.+org"])
 def test_a_package_registry_is_known_when_seen(line: str) -> None:
-    assert REGISTRY.search(line.replace("~", "." if "~org" in line else "/"))
+    assert REGISTRY.search(line.replace("|", "/").replace("+", ""))
+    assert not REGISTRY.search(line)
