@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
@@ -23,6 +27,11 @@ from portal.series.catalog import load_catalog
 from tests.include.facts import AIRFLOW
 from tests.include.town import END, catalog, readings, write
 from tests.include.wire import Wire, open_wire
+
+if "AIRFLOW_HOME" not in os.environ:
+    # Airflow makes its home while it is imported: not in that of whoever runs the tests.
+    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-")
+    atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 
 @pytest.fixture
