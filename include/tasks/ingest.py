@@ -77,7 +77,7 @@ def ingest_source(
     counts = {"inserted": 0, "corrected": 0, "unchanged": 0}
     bad = list(content.bad)
     for number, part in enumerate(_parts(rows, days=settings.ingest_days_per_request), start=1):
-        answer = portal.record_observations(part, recorded_at=settings and as_of.replace(year=2030))
+        answer = portal.record_observations(part, recorded_at=as_of)
         for name in counts:
             counts[name] += answer[name]
         bad += [_refused(content, part, rejected) for rejected in answer["rejected"]]
