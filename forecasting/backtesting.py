@@ -113,7 +113,9 @@ def backtest(
             weeks before it or no row after it.
     """
     frame = validate_history(history)
-    assumed = {name: PERFECT if name in model.settings.known_future else WITHHELD for name in frame.columns.drop(LOAD)}
+    covariates = list(frame.columns.drop(LOAD))
+    given = model.known_ahead(covariates)
+    assumed = {name: PERFECT if name in given else WITHHELD for name in covariates}
     withheld = [name for name, how in assumed.items() if how == WITHHELD]
     moments = _checked_origins(frame, origins)
     horizon = model.settings.horizon

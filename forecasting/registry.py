@@ -29,7 +29,7 @@ def create_model(
     subdivision: str | None = None,
     quantiles: tuple[float, ...] | list[float] = (0.1, 0.5, 0.9),
     horizon: str | pd.Timedelta = "48h",
-    known_future: tuple[str, ...] | list[str] = (),
+    known_future: tuple[str, ...] | list[str] | None = None,
     seed: int = 0,
     threads: int = 1,
     **hyperparameters: Any,
@@ -42,8 +42,9 @@ def create_model(
         country: ISO 3166 code whose public holidays apply, and `subdivision` its state or region.
         quantiles: levels to forecast, increasing, with 0.5 among them.
         horizon: longest lead time to be calibrated for, such as "48h"; at most 14 days.
-        known_future: covariates whose values for the forecast period will be given. All others count as unknown from
-            the origin on, in training as in forecasting: the model learns what their last known day is worth.
+        known_future: covariates whose values for the forecast period will be given; None, the default: all of the
+            history's. The others count as unknown from the origin on, in training as in forecasting: the model learns
+            what their last known day is worth.
         seed: of everything random. The same seed, history and versions give the same model.
         threads: CPU threads that the training may use.
         hyperparameters: of that kind; see the `Parameters` of its module.
@@ -60,7 +61,7 @@ def create_model(
         subdivision=subdivision,
         quantiles=tuple(quantiles),
         horizon=horizon,
-        known_future=tuple(known_future),
+        known_future=None if known_future is None else tuple(known_future),
         seed=seed,
         threads=threads,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from functools import cache
 
@@ -9,6 +10,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from include.errors import Refusal
+
+_UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 class SettingsInvalid(Refusal):
@@ -31,7 +34,7 @@ class Settings(BaseSettings):
     data_url: str = Field("file:///tmp/gridcast/data", description="fsspec URL to which the sources' URLs are relative")
     batch_size: int = Field(20, ge=1, le=1000, description="Series per mapped task; one Airflow task costs a second")
     threads: int = Field(1, ge=1, description="CPU threads that one training may use")
-    horizon: str = Field("48h", description="How far is forecast, as a pandas duration")
+    horizon: str = Field("48h", description="How far is forecast, such as 48h, 90min or 7d")
     quantiles: tuple[float, ...] = Field((0.1, 0.5, 0.9), description="Levels that are forecast")
     seed: int = Field(0, ge=0, description="Seed of everything random in a training")
     backtest_origins: int = Field(14, ge=1, description="Daily origins held out for a candidate's evidence")
@@ -52,13 +55,12 @@ class Settings(BaseSettings):
     @field_validator("horizon")
     @classmethod
     def _is_duration(cls, horizon: str) -> str:
-        import pandas as pd
-
-        try:
-            span = pd.Timedelta(horizon)
-        except ValueError as error:
-            raise ValueError(f"{horizon!r} is no duration such as '48h'") from error
-        if not pd.Timedelta(hours=1) <= span <= pd.Timedelta(days=14):
+        # Not by pandas, whose import would burden every process that reads the settings.
+        written = re.fullmatch(r"(\d{1,5}) ?(min|h|d)", horizon.lower())
+        if written is None:
+            raise ValueError(f"{horizon!r} is no duration such as '48h': whole min, h or d")
+        span = int(written[1]) * _UNITS[written[2]]
+        if not timedelta(hours=1) <= span <= timedelta(days=14):
             raise ValueError(f"{horizon!r} is not between 1 hour and 14 days")
         return horizon
 

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -29,7 +29,8 @@ class Settings:
     subdivision: str | None
     quantiles: tuple[float, ...]
     horizon: pd.Timedelta
-    known_future: tuple[str, ...]
+    known_future: tuple[str, ...] | None
+    """None: every covariate of the history."""
     seed: int
     threads: int
 
@@ -42,7 +43,7 @@ class Settings:
         subdivision: str | None,
         quantiles: tuple[float, ...],
         horizon: str | pd.Timedelta,
-        known_future: tuple[str, ...],
+        known_future: tuple[str, ...] | None,
         seed: int,
         threads: int,
     ) -> "Settings":
@@ -62,13 +63,14 @@ class Settings:
             raise SettingsError(f"horizon {horizon!r} is not a duration such as '48h'") from error
         if not pd.Timedelta(0) < span <= _LONGEST_HORIZON:
             raise SettingsError(f"horizon {horizon!r} must be positive and at most {_LONGEST_HORIZON.days} days")
-        if not all(isinstance(name, str) and name for name in known_future) or LOAD in known_future:
+        named = known_future or ()
+        if LOAD in named or not all(isinstance(name, str) and name for name in named):
             raise SettingsError(f"known_future {known_future!r} must be names of covariates; the load is none")
         if threads < 1:
             raise SettingsError(f"threads {threads} must be at least 1")
         if not 0 <= seed < 2**31:
             raise SettingsError(f"seed {seed} must be at least 0 and below 2**31")
-        ahead = tuple(sorted(set(known_future)))
+        ahead = None if known_future is None else tuple(sorted(set(named)))
         return cls(timezone, country, subdivision, levels, span, ahead, int(seed), int(threads))
 
 
@@ -114,7 +116,7 @@ class Forecaster(ABC):
             "subdivision": settings.subdivision,
             "quantiles": list(settings.quantiles),
             "horizon": f"{settings.horizon / pd.Timedelta(hours=1):g}h",
-            "known_future": list(settings.known_future),
+            "known_future": None if settings.known_future is None else list(settings.known_future),
             "seed": settings.seed,
             "threads": settings.threads,
             **asdict(self.hyperparameters),
@@ -131,6 +133,10 @@ class Forecaster(ABC):
             raise NotFittedError(f"this {self.kind} model has not been fitted: call fit(history) first")
         return self._training
 
+    def known_ahead(self, covariates: Sequence[str]) -> tuple[str, ...]:
+        """Those of a history's covariates that will be given for the forecast period."""
+        return tuple(covariates) if self.settings.known_future is None else self.settings.known_future
+
     def validate(self, history: pd.DataFrame) -> pd.DataFrame:
         """Check, without training, that `fit` would take a history; return it as `validate_history` does.
 
@@ -140,7 +146,7 @@ class Forecaster(ABC):
         """
         frame = validate_history(history, minimum=MINIMUM_TRAINING)
         covariates = [column for column in frame.columns if column != LOAD]
-        for name in self.settings.known_future:
+        for name in self.known_ahead(covariates):
             if name not in covariates:
                 raise DataContractError(
                     f"history has no covariate {name!r}; it has {covariates}",
@@ -184,8 +190,8 @@ class Forecaster(ABC):
 
         Args:
             history: as in `fit`, up to the issue time, at least 7 days; at the resolution of the training.
-            future: index to forecast, with the covariates of the training. Those in `known_future` count as given (NaN
-                where unknown: the last known day stands in); all others are ignored, whatever they hold.
+            future: index to forecast, with the covariates of the training. Those known ahead (`known_future`) count as
+                given (NaN where unknown: the last known day stands in); all others are ignored, whatever they hold.
 
         Returns:
             Loads in MW: index of `future`, columns are the quantile levels as floats; quantiles never cross.
@@ -241,7 +247,7 @@ class Forecaster(ABC):
             timezone=settings.timezone,
             country=settings.country,
             subdivision=settings.subdivision,
-            known_future=settings.known_future,
+            known_future=self.known_ahead(self._covariates),
         )
 
     @abstractmethod

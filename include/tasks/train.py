@@ -139,6 +139,7 @@ class _Training:
             subdivision=self.series["subdivision"] or None,
             quantiles=self.settings.quantiles,
             horizon=self.settings.horizon,
+            known_future=(),  # the portal keeps no weather forecasts, and measured weather would flatter the backtest
             seed=self.settings.seed,
             threads=self.settings.threads,
         )

@@ -60,8 +60,11 @@ def demand() -> Demand:
 
 @pytest.fixture(scope="session")
 def new_model() -> Callable[..., Forecaster]:
+    """Makes a small model that knows no covariate ahead, unless told otherwise."""
+
     def build(kind: str, **options: Any) -> Forecaster:
-        return create_model(kind, **{"timezone": "Europe/London", "country": "GB", **SMALL[kind], **options})
+        settings = {"timezone": "Europe/London", "country": "GB", "known_future": (), **SMALL[kind]}
+        return create_model(kind, **{**settings, **options})
 
     return build
 

@@ -13,12 +13,12 @@ ENGLAND = {"timezone": "Europe/London", "country": "GB", "subdivision": "ENG"}
 LEARNING_KINDS = tuple(kind for kind in available_models() if kind != "seasonal_naive")
 
 
-def report(kind, name, as_of, place, **options):
+def report(kind, name, as_of, place, *, known_future=()):
     history = pd.read_csv(DATA / name, index_col="timestamp", parse_dates=True)
     history = history.rename(columns={"load_mw": "load", "temperature_c": "temperature"})
     history = history[history.index < pd.Timestamp(as_of, tz=place["timezone"])].iloc[-350 * 48 :]
     origins = daily_origins(history, timezone=place["timezone"], horizon="48h", count=14)
-    return backtest(create_model(kind, **place, **options), history, origins=origins)
+    return backtest(create_model(kind, **place, known_future=known_future), history, origins=origins)
 
 
 @pytest.mark.parametrize("kind", LEARNING_KINDS)

@@ -79,13 +79,17 @@ def test_the_report_says_what_was_known_at_each_origin(new_model, demand):
 
 @pytest.mark.parametrize(
     ("known_future", "words"),
-    [((), "unknown from the origin on"), (("temperature",), "observed values, as if perfectly forecast")],
+    [
+        ([], "unknown from the origin on"),
+        (["temperature"], "observed values, as if perfectly forecast"),
+        (None, "observed values, as if perfectly forecast"),
+    ],
 )
 def test_the_report_says_what_was_assumed_of_each_covariate(known_future, words, new_model, demand):
     frame = demand(days=40)
     report = backtest(new_model("arima", known_future=known_future), frame, origins=origins_of(frame, count=1))
     assert report.to_dict()["covariates"] == {"temperature": words}
-    assert report.to_dict()["parameters"]["known_future"] == list(known_future)
+    assert report.to_dict()["parameters"]["known_future"] == known_future
 
 
 def test_the_weather_to_come_helps_only_a_model_that_may_know_it(new_model, demand):

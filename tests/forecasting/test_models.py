@@ -154,6 +154,19 @@ def test_negative_net_load_is_forecast_like_any_other(new_model, demand):
     assert_sane(forecast, future, -800, 700)
 
 
+@pytest.mark.parametrize("kind", ["arima", "gradient_boosting"])
+def test_what_the_future_holds_counts_unless_the_model_is_told_that_it_will_not_be_known(kind, new_model, demand):
+    history, future = split(demand())
+    colder = future.assign(temperature=future["temperature"] - 5.0)
+    change = {}
+    for known in (None, ()):
+        model = new_model(kind, known_future=known).fit(history)
+        change[known] = (model.predict(history, colder) - model.predict(history, future))[0.5].mean()
+    # 12 MW more for each degree less.
+    assert change[None] > 30
+    assert change[()] == 0
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_training_gives_the_same_manifest(kind, fitted, new_model, demand, tmp_path):
     history, _ = split(demand())
@@ -180,12 +193,11 @@ def test_what_has_not_been_fitted_cannot_forecast_or_be_saved(new_model, demand,
 
 def test_the_parameters_of_a_model_make_the_same_model_again(new_model):
     for kind in KINDS:
-        model = new_model(
-            kind, quantiles=(0.05, 0.5, 0.95), horizon="36h", seed=3, known_future=("wind", "temperature")
-        )
-        again = create_model(kind, **model.parameters)
-        assert again.parameters == model.parameters
-        assert again.settings == model.settings
+        for known in (("wind", "temperature"), (), None):
+            model = new_model(kind, quantiles=(0.05, 0.5, 0.95), horizon="36h", seed=3, known_future=known)
+            again = create_model(kind, **model.parameters)
+            assert again.parameters == model.parameters
+            assert again.settings == model.settings
 
 
 @pytest.mark.parametrize(
@@ -205,6 +217,7 @@ def test_the_parameters_of_a_model_make_the_same_model_again(new_model):
         ({"learning_rate": "fast"}, "finite number"),
         ({"known_future": ("load",)}, "the load is none"),
         ({"known_future": ("",)}, "names of covariates"),
+        ({"known_future": ("temperature", 3)}, "names of covariates"),
         ({"depth": 3}, "no hyper-parameter 'depth'"),
         ({"learning_rate": 2.0}, "learning_rate"),
     ],

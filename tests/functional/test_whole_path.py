@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import email
 import email.policy
-import io
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,40 +21,30 @@ import pytest
 
 from forecasting import load_model
 from stack.airflow_client import FINISHED, AirflowClient, DagRun
-from stack.assembly import Stack, running_stack
-from stack.demo import run_main_job
 from stack.home import CHECKOUT
 from stack.lineage import descendants
 from stack.mail_sink import kept_mails
 from stack.portal_client import PortalClient
-from stack.progress import Progress
-from tests.functional.main_job import state_of
+from tests.functional.main_job import COMMAND, Report, stack_after_the_job
 from tests.functional.town import FROZEN_AS_OF, FROZEN_SOURCE, REPLAY, readings
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def after_the_job(town_environment: Callable[[str], dict[str, str]]) -> Iterator[tuple[Stack, dict[str, Any]]]:
-    """The running stack, and what an undisturbed main job left in it."""
-    with running_stack(town_environment("whole"), progress=Progress(io.StringIO())) as running:
-        run_main_job(running, progress=Progress(io.StringIO()), replays=[REPLAY])
-        yield running, state_of(running)
+def stack(town_environment: Callable[[str], dict[str, str]]) -> Iterator[Report]:
+    with stack_after_the_job(town_environment("whole")) as running:
+        yield running
 
 
 @pytest.fixture
-def stack(after_the_job: tuple[Stack, dict[str, Any]]) -> Stack:
-    return after_the_job[0]
-
-
-@pytest.fixture
-def operator(stack: Stack) -> Iterator[PortalClient]:
+def operator(stack: Report) -> Iterator[PortalClient]:
     with PortalClient(stack.portal_url, username="operator", password=stack.credentials["users"]["operator"]) as client:
         yield client
 
 
 @pytest.fixture
-def airflow(stack: Stack) -> Iterator[AirflowClient]:
+def airflow(stack: Report) -> Iterator[AirflowClient]:
     client = AirflowClient(stack.airflow_url, username="forecaster", password=stack.credentials["users"]["forecaster"])
     yield client
     client.close()
@@ -79,7 +67,7 @@ def _until(look: Callable[[], Any], *, seconds: float = 120) -> Any:
 
 
 def test_the_rest_answer_is_the_approved_models_forecast_from_what_the_file_said(
-    stack: Stack, operator: PortalClient
+    stack: Report, operator: PortalClient
 ) -> None:
     issue_time = pd.Timestamp(REPLAY.issue_times[-1])
     token = {"Authorization": f"Token {stack.credentials['service_token']}"}
@@ -128,7 +116,7 @@ def test_a_run_without_news_is_a_success_that_skips(airflow: AirflowClient) -> N
 
 
 def test_a_frozen_meter_fails_its_checks_holds_training_and_mails_the_operator(
-    stack: Stack, operator: PortalClient, airflow: AirflowClient
+    stack: Report, operator: PortalClient, airflow: AirflowClient
 ) -> None:
     as_of = FROZEN_AS_OF.isoformat()
     ingested = _run(airflow, "ingest_demand", {"sources": [FROZEN_SOURCE], "as_of": as_of})
@@ -156,11 +144,10 @@ def test_a_frozen_meter_fails_its_checks_holds_training_and_mails_the_operator(
 
 
 def test_a_run_killed_half_way_and_run_again_ends_in_the_state_of_one_that_was_not(
-    after_the_job: tuple[Stack, dict[str, Any]], town_environment: Callable[[str], dict[str, str]]
+    stack: Report, town_environment: Callable[[str], dict[str, str]]
 ) -> None:
     environment = town_environment("killed")
-    command = [sys.executable, "-m", "tests.functional.main_job"]
-    first = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    first = subprocess.Popen(COMMAND, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     artifacts = Path(environment["GRIDCAST_HOME"]) / "artifacts"
     _until(lambda: first.poll() is not None or list(artifacts.glob("town/*/manifest.json")), seconds=180)
     assert first.poll() is None, first.communicate()[1].decode()
@@ -170,9 +157,9 @@ def test_a_run_killed_half_way_and_run_again_ends_in_the_state_of_one_that_was_n
             os.kill(pid, signal.SIGKILL)
     first.communicate()
 
-    second = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    second = subprocess.run(COMMAND, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr
-    undisturbed = after_the_job[1]
+    undisturbed = stack.state
     assert len(undisturbed["models"]) == 4
     assert len(undisturbed["runs"]) == len(undisturbed["scores"]) == REPLAY.days
-    assert json.loads(second.stdout) == undisturbed
+    assert json.loads(second.stdout)["state"] == undisturbed

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pandas as pd
 import pytest
 
+from forecasting import create_model
 from include.settings import Settings, SettingsInvalid, get_settings
 
 
@@ -35,7 +37,10 @@ def test_a_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) ->
         ("GRIDCAST_BATCH_SIZE", "0", "greater than or equal to 1"),
         ("GRIDCAST_BATCH_SIZE", "many", "valid integer"),
         ("GRIDCAST_HORIZON", "a while", "no duration such as '48h'"),
-        ("GRIDCAST_HORIZON", "NaT", "not between 1 hour and 14 days"),
+        ("GRIDCAST_HORIZON", "NaT", "no duration such as '48h'"),
+        ("GRIDCAST_HORIZON", "-48h", "no duration such as '48h'"),
+        ("GRIDCAST_HORIZON", "99999d", "not between 1 hour and 14 days"),
+        ("GRIDCAST_HORIZON", "15d", "not between 1 hour and 14 days"),
         ("GRIDCAST_HORIZON", "15min", "not between 1 hour and 14 days"),
         ("GRIDCAST_ARTIFACTS_URL", "/srv/models", "has no scheme"),
         ("GRIDCAST_PORTAL_PUBLIC_URL", "javascript:alert(1)", "does not start with http"),
@@ -53,6 +58,13 @@ def test_a_wrong_variable_is_named_with_its_value(
     assert f"{variable}=" in str(refused.value)
     assert value.strip("[]") in str(refused.value)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("horizon", ["48h", "90min", "7d", "14D", "36 h"])
+def test_a_horizon_is_a_duration_as_the_library_reads_it(monkeypatch: pytest.MonkeyPatch, horizon: str) -> None:
+    monkeypatch.setenv("GRIDCAST_HORIZON", horizon)
+    model = create_model("seasonal_naive", timezone="UTC", horizon=get_settings().horizon)
+    assert pd.Timedelta(hours=1) < model.settings.horizon <= pd.Timedelta(days=14)
 
 
 def test_a_list_that_is_no_json_is_refused_with_the_way_to_write_one(monkeypatch: pytest.MonkeyPatch) -> None:

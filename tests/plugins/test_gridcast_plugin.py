@@ -88,7 +88,6 @@ def test_loading_the_plugin_loads_of_gridcast_only_the_settings(loaded: dict[str
     assert ours == {"include", "include.errors", "include.settings"}
 
 
-@pytest.mark.xfail(reason="the check of the default horizon in include/settings.py imports pandas", strict=True)
 def test_loading_the_plugin_loads_no_heavy_library(loaded: dict[str, Any]) -> None:
     heavy = {"pandas", "numpy", "django", "httpx", "keras", "jax", "lightgbm", "sklearn", "statsmodels"}
     assert {name.partition(".")[0] for name in loaded["loaded"]} & heavy == set()
