@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg2
+import psycopg
 
 from stack.airflow_client import AirflowClient
 from stack.airflow_env import airflow_environment
@@ -249,16 +249,10 @@ class _Assembly:
         return known is not None and known == self._airflow_revision()
 
     def _airflow_revision(self) -> dict[str, str] | None:
-        connection = psycopg2.connect(self._airflow_database)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute("SELECT to_regclass('alembic_version')")
-                if cursor.fetchone() == (None,):
-                    return None
-                cursor.execute("SELECT version_num FROM alembic_version")
-                row = cursor.fetchone()
-        finally:
-            connection.close()
+        with psycopg.connect(self._airflow_database) as connection:
+            if connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,):
+                return None
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         return {"airflow": importlib.metadata.version("apache-airflow"), "revision": row[0]} if row else None
 
 

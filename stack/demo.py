@@ -19,6 +19,8 @@ from stack.portal_client import PortalClient
 from stack.progress import Progress
 
 DAGS = ("ingest_demand", "check_data_quality", "train_models", "publish_forecasts", "score_forecasts")
+FOLLOWERS = ("check_data_quality", "score_forecasts")
+"""They run by themselves when observations arrive."""
 RUN_SECONDS = 600.0
 PARSE_SECONDS = 120.0
 EVENT_SECONDS = 60.0
@@ -47,10 +49,10 @@ def run_main_job(stack: Stack, *, progress: Progress, replays: Sequence[Replay] 
             job.take_over()
         with progress.step("ingest the archives"):
             ingested = job.run_all(
-                ("ingest_demand", {"sources": [each.source], "as_of": _iso(each.everything_known)}) for each in replays
+                ("ingest_demand", {"sources": [each.source], "as_of": _iso(each.trained_as_of)}) for each in replays
             )
         with progress.step("check the data's quality"):
-            job.wait_for_checks(ingested)
+            job.wait_for_followers(ingested)
         with progress.step("train candidates (as forecaster)"):
             job.run_all(
                 ("train_models", {"series": [each.series], "as_of": _iso(each.trained_as_of)}) for each in replays
@@ -60,6 +62,10 @@ def run_main_job(stack: Stack, *, progress: Progress, replays: Sequence[Replay] 
             PortalClient(stack.portal_url, username="approver", password=users["approver"]) as approver,
         ):
             progress.tick(", ".join(approve_best(approver, each.series) for each in replays))
+        with progress.step("ingest what became known since"):
+            ingested = job.run_all(
+                ("ingest_demand", {"sources": [each.source], "as_of": _iso(each.scored_as_of)}) for each in replays
+            )
         with progress.step("publish a week of day-ahead forecasts"):
             job.run_all(
                 ("publish_forecasts", {"series": [each.series], "as_of": _iso(issue_time)})
@@ -68,8 +74,9 @@ def run_main_job(stack: Stack, *, progress: Progress, replays: Sequence[Replay] 
             )
         with progress.step("score them against what came"):
             job.run_all(
-                ("score_forecasts", {"series": [each.series], "as_of": _iso(each.everything_known)}) for each in replays
+                ("score_forecasts", {"series": [each.series], "as_of": _iso(each.scored_as_of)}) for each in replays
             )
+            job.wait_for_followers(ingested)
     finally:
         job.close()
 
@@ -133,18 +140,19 @@ class _Job:
         self._wait_for(runs)
         return runs
 
-    def wait_for_checks(self, ingested: Sequence[DagRun]) -> None:
-        """Wait for the check runs that the ingests' asset events start; an ingest of nothing new starts none."""
-        checks: dict[str, DagRun] = {}
+    def wait_for_followers(self, ingested: Sequence[DagRun]) -> None:
+        """Wait for the checks and scores that the ingests' asset events start; an ingest of nothing starts none."""
+        followers: dict[tuple[str, str], DagRun] = {}
 
         def waiting() -> bool:
-            started = [self._forecaster.triggered_by(run, dag_id="check_data_quality") for run in ingested]
+            started = [self._forecaster.triggered_by(run, dag_id=dag_id) for run in ingested for dag_id in FOLLOWERS]
             for runs in started:
-                checks.update({run.run_id: run for run in runs or []})
+                followers.update({(run.dag_id, run.run_id): run for run in runs or []})
             return None in started
 
-        self._wait_while(waiting, seconds=EVENT_SECONDS, what="check_data_quality to start; see airflow-scheduler.log")
-        self._wait_for(list(checks.values()))
+        what = f"{' and '.join(FOLLOWERS)} to start; see airflow-scheduler.log"
+        self._wait_while(waiting, seconds=EVENT_SECONDS, what=what)
+        self._wait_for(list(followers.values()))
 
     def _wait_for(self, runs: Sequence[DagRun]) -> None:
         unfinished = list(runs)

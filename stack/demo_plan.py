@@ -1,10 +1,13 @@
-"""What the demo replays: two archives as of dates near their ends, so that they hold what came after the forecasts."""
+"""What the demo replays: two archives as of dates inside them, so that they hold what came after the forecasts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+HORIZON = timedelta(hours=48)
+"""How far the pipeline forecasts, by default."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Replay:
     def __post_init__(self) -> None:
         if self.archive_end.tzinfo is None or self.first_day.tzinfo is not None:
             raise ValueError("archive_end is an aware time; first_day is a local date without timezone")
+        if self.issue_times[-1] + HORIZON > self.archive_end:
+            raise ValueError(f"the last forecast of {self.series} ends after its archive, at {self.archive_end}")
 
     @property
     def issue_times(self) -> list[datetime]:
@@ -35,9 +40,9 @@ class Replay:
         return self.issue_times[0]
 
     @property
-    def everything_known(self) -> datetime:
-        """A time by which the archive's last value has become known."""
-        return self.archive_end + timedelta(days=1)
+    def scored_as_of(self) -> datetime:
+        """A time by which the loads of the last forecast have become known."""
+        return self.issue_times[-1] + HORIZON + timedelta(days=1)
 
 
 REPLAYS = (
@@ -45,7 +50,7 @@ REPLAYS = (
         series="victoria",
         source="victoria-2014",
         timezone="Australia/Melbourne",
-        first_day=datetime(2014, 12, 24),  # noqa: DTZ001 - a local date
+        first_day=datetime(2014, 12, 1),  # noqa: DTZ001 - a local date
         days=7,
         archive_end=datetime(2014, 12, 31, 14, tzinfo=UTC),
     ),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import psycopg2
-from psycopg2 import sql
+import psycopg
+from psycopg import sql
 
 from stack.errors import StackError
 from stack.home import CHECKOUT
@@ -159,8 +159,8 @@ def packages() -> Path:
 def answers(url: str) -> bool:
     """True when a database lets us in."""
     try:
-        psycopg2.connect(url, connect_timeout=2).close()
-    except psycopg2.OperationalError:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
         return False
     return True
 
@@ -178,19 +178,15 @@ def ensure_database(url: str) -> None:
     parts = urlsplit(url)
     name = parts.path.lstrip("/")
     try:
-        connection = psycopg2.connect(urlunsplit(parts._replace(path="/postgres")), connect_timeout=5)
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
-                if cursor.fetchone() is None:
-                    cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        finally:
-            connection.close()
-        psycopg2.connect(url, connect_timeout=5).close()
-    except psycopg2.Error as error:
-        server = parts.netloc.rpartition("@")[2]
-        raise StackError(f"the database {name!r} on {server} cannot be used or created: {error}") from error
+        server = urlunsplit(parts._replace(path="/postgres"))
+        with psycopg.connect(server, connect_timeout=5, autocommit=True) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        psycopg.connect(url, connect_timeout=5).close()
+    except psycopg.Error as error:
+        raise StackError(
+            f"the database {name!r} on {parts.netloc.rpartition('@')[2]} cannot be used or created: {error}"
+        ) from error
 
 
 def _works_in(pid: int, folder: Path) -> bool:

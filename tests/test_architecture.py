@@ -21,7 +21,7 @@ LEARNING = {"deepchecks", "jax", "keras", "lightgbm", "sklearn", "statsmodels", 
 # Package → what it never imports, at the top of a module or inside a function.
 NEVER = {
     "forecasting": {"airflow", "django", "include", "portal", "plugins", "stack", "dags", "httpx"},
-    "include": {"portal", "django", "plugins", "stack", "dags", "psycopg2"},
+    "include": {"portal", "django", "plugins", "stack", "dags", "psycopg", "psycopg2"},
     "portal": {"forecasting", "include", "dags", "plugins", "stack", "airflow"} | LEARNING,
     "plugins": {"forecasting", "portal", "stack", "dags"},
     "stack": {"forecasting", "include", "portal", "plugins", "dags", "airflow", "django"},

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg2
+import psycopg
 import pytest
+from psycopg import sql
 
 from stack.home import CHECKOUT
 from stack.postgres import sibling
@@ -31,12 +32,10 @@ def _environment(folder: Path, name: str) -> Iterator[dict[str, str]]:
         "GRIDCAST_BACKTEST_ORIGINS": "5",
         "PYTHONPATH": str(CHECKOUT),
     }
-    connection = psycopg2.connect(os.environ["DATABASE_URL"])
-    connection.autocommit = True
-    with connection.cursor() as cursor:
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         for url in (database, sibling(database, "_airflow")):
-            cursor.execute(f'DROP DATABASE IF EXISTS "{urlsplit(url).path[1:]}" WITH (FORCE)')
-    connection.close()
+            name = sql.Identifier(urlsplit(url).path[1:])
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
 
 @pytest.fixture(scope="session")

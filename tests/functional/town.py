@@ -17,7 +17,7 @@ REPLAY = Replay(
     series="town",
     source="town-archive",
     timezone=TIMEZONE,
-    first_day=datetime(2023, 11, 8),  # noqa: DTZ001 - a local date
+    first_day=datetime(2023, 11, 10),  # noqa: DTZ001 - a local date
     days=2,
     archive_end=datetime(2023, 11, 12, 23, tzinfo=UTC),
 )

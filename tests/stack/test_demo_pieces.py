@@ -21,7 +21,7 @@ def test_every_forecast_day_of_the_demo_can_be_scored_from_the_archive(replay: R
     assert len(replay.issue_times) == 7
     assert replay.issue_times[-1] + timedelta(hours=48) <= replay.archive_end
     assert replay.trained_as_of <= replay.issue_times[0]
-    assert replay.archive_end < replay.everything_known
+    assert replay.issue_times[-1] + timedelta(hours=48) < replay.scored_as_of
 
 
 def test_issue_times_stay_at_local_midnight_when_the_clocks_change() -> None:
@@ -39,6 +39,11 @@ def test_issue_times_stay_at_local_midnight_when_the_clocks_change() -> None:
 def test_times_that_could_be_misread_are_refused() -> None:
     with pytest.raises(ValueError, match="archive_end is an aware time"):
         Replay("a", "b", "UTC", datetime(2000, 1, 1, tzinfo=UTC), 1, datetime(2000, 2, 1, tzinfo=UTC))
+
+
+def test_a_plan_beyond_the_end_of_the_archive_is_refused() -> None:
+    with pytest.raises(ValueError, match="the last forecast of a ends after its archive"):
+        Replay("a", "b", "UTC", datetime(2000, 1, 30), 1, datetime(2000, 1, 31, 23, tzinfo=UTC))  # noqa: DTZ001
 
 
 def _score(run: int, as_of: str, mae: float, n: int) -> dict[str, object]:
