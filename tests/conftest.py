@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pytest_socket import socket_allow_hosts
+from selenium import webdriver
 
 NEEDED = ("DATABASE_URL", "REDIS_URL")
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
@@ -29,3 +33,39 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Nothing outside this machine is reached from a test."""
     socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
+
+
+CHROMIUM_OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,1200",
+)
+
+
+@pytest.fixture
+def open_browser(tmp_path: Path) -> Iterator[Callable[[], webdriver.Chrome]]:
+    """Opens a headless Chromium with a profile of its own; skips the test where there is none."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("Chromium and chromedriver are not installed; on Debian: apt-get install chromium chromium-driver")
+    opened: list[webdriver.Chrome] = []
+
+    def start() -> webdriver.Chrome:
+        options = webdriver.ChromeOptions()
+        options.binary_location = browser
+        for option in (*CHROMIUM_OPTIONS, f"--user-data-dir={tmp_path}/chromium-{len(opened)}"):
+            options.add_argument(option)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        opened.append(webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)))
+        opened[-1].implicitly_wait(20)
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        each.quit()
