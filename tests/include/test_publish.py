@@ -1,0 +1,253 @@
+"""Publication: the first rung of the ladder that holds, from what was known at the issue time, once and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from include.artifacts import load_artifact
+from include.errors import NothingToPublish
+from include.history import load_history
+from include.portal import Portal, PortalUnavailable
+from include.run import Run
+from include.settings import Settings
+from include.tasks.ingest import ingest_source
+from include.tasks.publish import PublishedRun, publish_batch, publish_series
+from include.tasks.train import train_series
+from portal.forecasts.models import ForecastRun
+from portal.registry.models import ModelVersion
+from portal.series.catalog import load_catalog
+from tests.include.facts import AIRFLOW, approve, check_run, publish_by_hand
+from tests.include.town import DAY, END, HALF_HOUR, catalog, readings
+from tests.include.wire import Answer, Wire
+
+ISSUE = END - DAY
+"""A time for which the town's file holds what came after, which must not matter."""
+
+
+@pytest.fixture
+def champion(portal: Portal, options: Settings) -> Callable[..., ModelVersion]:
+    """Trains on what was known at a time, and puts the model live."""
+
+    def make(kind: str = "seasonal_naive", *, as_of: datetime = ISSUE) -> ModelVersion:
+        (trained,) = train_series(portal, "town", as_of=as_of, kinds=[kind], settings=options, airflow=AIRFLOW)
+        approve(trained.id, at=as_of)
+        return ModelVersion.objects.get(pk=trained.id)
+
+    return make
+
+
+@pytest.fixture
+def publish(portal: Portal, options: Settings) -> Callable[..., PublishedRun]:
+    def run(*, at: datetime = ISSUE, through: Portal = portal) -> PublishedRun:
+        return publish_series(through, "town", as_of=at, settings=options)
+
+    return run
+
+
+def damage(model: ModelVersion) -> None:
+    manifest = Path(model.artifact_uri.removeprefix("file://")) / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b"town", b"twon"))
+
+
+def stored() -> ForecastRun:
+    return ForecastRun.objects.get()
+
+
+@pytest.mark.parametrize("kind", ["seasonal_naive", "gradient_boosting"])
+def test_the_champions_forecast_of_the_whole_horizon_is_published(
+    ingested: Callable[..., None],
+    champion: Callable[..., ModelVersion],
+    publish: Callable[..., PublishedRun],
+    portal: Portal,
+    options: Settings,
+    kind: str,
+) -> None:
+    ingested()
+    model = champion(kind)
+    done = publish()
+    assert (done.rung, done.status) == ("champion", "created")
+    run = stored()
+    assert (run.pk, run.model, run.rung, run.reason) == (done.id, model, "champion", "")
+    assert (run.issue_time, run.data_cutoff) == (ISSUE, ISSUE)
+    assert (run.valid_from, run.valid_until, run.value_count) == (ISSUE, ISSUE + DAY, 3 * 48)
+    history = load_history(portal, portal.series("town"), as_of=ISSUE, days=options.context_days)
+    assert history.index[-1] == ISSUE - 3 * HALF_HOUR, "the last hour was not known yet"
+    values = portal.forecast_values(done.id)
+    future = pd.DataFrame({"temperature": float("nan")}, index=values.index)
+    expected = load_artifact(model.artifact_uri, sha256=model.artifact_sha256).predict(history, future)
+    pd.testing.assert_frame_equal(values, expected, check_freq=False, check_names=False)
+
+
+def test_publishing_again_in_another_run_changes_nothing(
+    ingested: Callable[..., None],
+    champion: Callable[..., ModelVersion],
+    publish: Callable[..., PublishedRun],
+    portal_of: Callable[..., Portal],
+) -> None:
+    ingested()
+    champion()
+    one, other = (publish(through=portal_of(run)) for run in ("monday", "tuesday"))
+    assert (other.id, other.status) == (one.id, "unchanged")
+    assert ForecastRun.objects.count() == 1
+
+
+def test_what_became_known_after_the_issue_time_changes_no_forecast(
+    ingested: Callable[..., None],
+    town: Callable[..., Path],
+    champion: Callable[..., ModelVersion],
+    publish: Callable[..., PublishedRun],
+    portal: Portal,
+    portal_of: Callable[..., Portal],
+    options: Settings,
+) -> None:
+    ingested()
+    champion("gradient_boosting")
+    first = publish()
+    frame = readings(end=END + DAY)
+    frame += 7
+    town(frame)
+    corrected = ingest_source(portal, "town-file", as_of=END + 2 * DAY, settings=options)
+    assert corrected.corrected > 0
+    again = publish(through=portal_of("a replay"))
+    assert (again.id, again.status) == (first.id, "unchanged")
+
+
+def test_without_a_champion_the_seasonal_naive_publishes_and_says_why(
+    ingested: Callable[..., None], publish: Callable[..., PublishedRun]
+) -> None:
+    ingested()
+    assert publish().rung == "seasonal_naive"
+    run = stored()
+    assert (run.model, run.value_count) == (None, 3 * 48)
+    assert run.reason == (
+        "champion: no model has been approved; previous_champion: there was none before; "
+        "earlier_run: none covers the 12 hours from the issue time on"
+    )
+
+
+def test_a_champion_that_is_damaged_gives_way_to_the_one_before(
+    ingested: Callable[..., None], champion: Callable[..., ModelVersion], publish: Callable[..., PublishedRun]
+) -> None:
+    ingested()
+    before = champion(as_of=ISSUE - DAY)
+    damage(champion())
+    assert publish().rung == "previous_champion"
+    assert stored().model == before
+    assert stored().reason.startswith("champion: The artifact file:")
+
+
+def test_a_champion_that_stumbles_gives_way_and_its_error_is_kept(
+    ingested: Callable[..., None],
+    champion: Callable[..., ModelVersion],
+    publish: Callable[..., PublishedRun],
+) -> None:
+    ingested()
+    champion()
+    load, weather = catalog()["series"]
+    load_catalog({"series": [weather, {**load, "covariates": []}]})  # what the model was trained with is taken away
+    assert publish().rung == "seasonal_naive"
+    assert (
+        "champion: version 1 failed: DataContractError: history lacks the covariates ['temperature']" in stored().reason
+    )
+
+
+def test_where_no_model_works_an_earlier_run_that_still_covers_the_period_is_issued_again(
+    ingested: Callable[..., None],
+    champion: Callable[..., ModelVersion],
+    publish: Callable[..., PublishedRun],
+    portal: Portal,
+) -> None:
+    ingested()
+    model = champion()
+    earlier = publish_by_hand(portal, issue_time=ISSUE - 6 * timedelta(hours=1), hours=24)
+    publish_by_hand(portal, issue_time=ISSUE - 3 * timedelta(hours=1), hours=14)  # covers eleven of the twelve hours
+    damage(model)
+    done = publish()
+    assert done.rung == "earlier_run"
+    run = ForecastRun.objects.get(pk=done.id)
+    assert (run.valid_from, run.valid_until) == (ISSUE, ISSUE + timedelta(hours=18))
+    assert run.data_cutoff == ForecastRun.objects.get(pk=earlier).data_cutoff
+    assert set(portal.forecast_values(done.id).to_numpy().ravel()) == {40.0, 50.0, 60.0}
+
+
+def test_data_that_failed_its_checks_is_given_to_no_model(
+    ingested: Callable[..., None],
+    champion: Callable[..., ModelVersion],
+    publish: Callable[..., PublishedRun],
+    portal: Portal,
+) -> None:
+    ingested()
+    champion()
+    failed = portal.record_check_run(check_run(status="failed", as_of=ISSUE - timedelta(hours=6)))
+    portal.record_check_run(check_run(as_of=ISSUE + HALF_HOUR))  # comes too late for this forecast
+    assert publish().rung == "seasonal_naive"
+    assert f"champion: check run {failed['id']} of the data as of" in stored().reason
+
+
+def test_where_every_rung_fails_each_reason_is_told_and_nothing_is_published(
+    town: Callable[..., Path], publish: Callable[..., PublishedRun]
+) -> None:
+    town()
+    with pytest.raises(NothingToPublish, match=r"^town at .*champion: .*; previous_champion: .*; earlier_run: .*; "):
+        publish()
+    assert not ForecastRun.objects.exists()
+
+
+def test_a_portal_that_does_not_answer_is_no_reason_for_a_worse_forecast(
+    ingested: Callable[..., None],
+    champion: Callable[..., ModelVersion],
+    publish: Callable[..., PublishedRun],
+    portal_of: Callable[..., Portal],
+    wire: Wire,
+) -> None:
+    ingested()
+    champion()
+    wire.script("pass", *[Answer(503)] * 3)
+    with pytest.raises(PortalUnavailable):
+        publish(through=portal_of("monday", url=wire.url))
+    assert not ForecastRun.objects.exists()
+    assert publish(through=portal_of("monday", url=wire.url)).rung == "champion"
+
+
+def test_a_lost_answer_publishes_once(
+    ingested: Callable[..., None],
+    champion: Callable[..., ModelVersion],
+    publish: Callable[..., PublishedRun],
+    portal_of: Callable[..., Portal],
+    wire: Wire,
+) -> None:
+    ingested()
+    champion()
+    publish(through=portal_of("a rehearsal", url=wire.url))
+    requests = len(wire.seen)
+    assert wire.seen[-1].method == "POST"
+    wire.script(*["pass"] * (requests - 1), "lost")
+    done = publish(at=ISSUE + HALF_HOUR, through=portal_of("monday", url=wire.url))
+    assert done.status == "created", "the first answer, given again"
+    assert ForecastRun.objects.filter(issue_time=ISSUE + HALF_HOUR).count() == 1
+
+
+def test_an_issue_time_off_the_grid_starts_at_the_next_interval(
+    ingested: Callable[..., None], champion: Callable[..., ModelVersion], publish: Callable[..., PublishedRun]
+) -> None:
+    ingested()
+    champion()
+    publish(at=ISSUE + timedelta(minutes=7))
+    assert (stored().issue_time, stored().valid_from) == (ISSUE + timedelta(minutes=7), ISSUE + HALF_HOUR)
+
+
+def test_a_batch_publishes_every_series_though_one_cannot(
+    ingested: Callable[..., None], new_run: Callable[..., Run], champion: Callable[..., ModelVersion]
+) -> None:
+    ingested()
+    champion()
+    load, weather = catalog()["series"]
+    load_catalog({"series": [weather, {**load, "slug": "village"}]})
+    with pytest.raises(NothingToPublish, match=r"^village at"):
+        publish_batch(new_run(), {"series": ["village", "town"], "as_of": ISSUE.isoformat()})
+    assert stored().series.slug == "town"

@@ -1,0 +1,148 @@
+"""Scores: published forecasts against the loads that were known, beside the naive from the same issue time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.portal import Portal
+from include.run import Run
+from include.settings import Settings
+from include.tasks.ingest import ingest_source
+from include.tasks.score import score_batch, score_series
+from portal.forecasts.models import ForecastScore
+from tests.include.facts import publish_by_hand
+from tests.include.town import DAY, END, HALF_HOUR, readings
+
+HOUR = timedelta(hours=1)
+ISSUE = END - 3 * DAY
+
+
+@pytest.fixture
+def score(portal: Portal, options: Settings) -> Callable[..., list[dict[str, Any]]]:
+    def run(*, as_of: datetime = END) -> list[dict[str, Any]]:
+        return score_series(portal, "town", as_of=as_of, settings=options)
+
+    return run
+
+
+def loads(start: datetime, end: datetime) -> pd.Series:
+    return readings().loc[start : end - HALF_HOUR, "load"]
+
+
+def test_a_run_is_scored_on_its_loads_beside_the_naive_of_its_issue_time(
+    ingested: Callable[..., None], portal: Portal, score: Callable[..., list[dict[str, Any]]]
+) -> None:
+    ingested()
+    run = publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    score()
+    kept = ForecastScore.objects.get()
+    truth = loads(ISSUE, ISSUE + DAY).to_numpy()
+    assert (kept.forecast_run_id, kept.as_of, kept.n) == (run, END, 48)
+    assert kept.mae == pytest.approx(np.abs(truth - 50).mean())
+    assert kept.rmse == pytest.approx(np.sqrt(((truth - 50) ** 2).mean()))
+    assert kept.mape == pytest.approx(100 * (np.abs(truth - 50) / truth).mean())
+    assert kept.bias == pytest.approx((50 - truth).mean())
+    assert kept.coverage_80 == pytest.approx(((truth >= 40) & (truth <= 60)).mean())
+    losses = [np.maximum(q * (truth - v), (q - 1) * (truth - v)).mean() for q, v in ((0.1, 40), (0.5, 50), (0.9, 60))]
+    assert kept.pinball == pytest.approx(np.mean(losses))
+
+    # A week before, but for the last two half-hours, the load was known at the issue time.
+    naive = np.abs(truth - loads(ISSUE - 7 * DAY, ISSUE - 6 * DAY).to_numpy()).mean()
+    assert kept.baseline["n"] == 48
+    assert kept.baseline["mae"] == pytest.approx(naive)
+    blocks = [(block["lead_time_from"], block["lead_time_to"], block["n"]) for block in kept.by_lead_time]
+    assert blocks == [(0, 6, 12), (6, 12, 12), (12, 18, 12), (18, 24, 12)]
+    assert kept.by_lead_time[0]["mae"] == pytest.approx(np.abs(truth[:12] - 50).mean())
+
+
+def test_scoring_again_keeps_one_score_per_time(
+    ingested: Callable[..., None],
+    portal: Portal,
+    portal_of: Callable[..., Portal],
+    options: Settings,
+) -> None:
+    ingested()
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    first, second = (score_series(portal_of(run), "town", as_of=END, settings=options) for run in ("monday", "tuesday"))
+    assert first == second
+    assert ForecastScore.objects.count() == 1
+
+
+def test_a_run_that_is_not_over_is_scored_as_far_as_its_loads_are_known_and_later_in_full(
+    ingested: Callable[..., None], portal: Portal, score: Callable[..., list[dict[str, Any]]]
+) -> None:
+    ingested()
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    assert score(as_of=ISSUE + HOUR) == [], "the first load becomes known an hour after its interval"
+    (part,) = score(as_of=ISSUE + 7 * HOUR)
+    (whole,) = score(as_of=END)
+    assert (part["n"], part["baseline"]["n"], whole["n"]) == (12, 12, 48)
+    assert [block["n"] for block in part["by_lead_time"] if block["n"]] == [12]
+    assert ForecastScore.objects.count() == 2
+
+
+def test_a_correction_counts_from_when_it_was_known(
+    ingested: Callable[..., None],
+    town: Callable[..., Path],
+    portal: Portal,
+    options: Settings,
+    score: Callable[..., list[dict[str, Any]]],
+) -> None:
+    ingested()
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    (before,) = score(as_of=END)
+    frame = readings()
+    frame.loc[ISSUE : ISSUE + DAY - HALF_HOUR, "load"] += 100
+    town(frame)
+    ingest_source(portal, "town-file", as_of=END + DAY, settings=options)
+    (replayed,) = score(as_of=END)
+    (after,) = score(as_of=END + DAY)
+    assert replayed == before
+    assert after["bias"] == pytest.approx(before["bias"] - 100)
+
+
+def test_runs_of_the_last_two_weeks_are_scored_and_no_others(
+    ingested: Callable[..., None], portal: Portal, score: Callable[..., list[dict[str, Any]]]
+) -> None:
+    ingested()
+    publish_by_hand(portal, issue_time=END - 14 * DAY - HALF_HOUR, hours=24)
+    oldest, newest = (publish_by_hand(portal, issue_time=at, hours=6) for at in (END - 14 * DAY, END - DAY))
+    publish_by_hand(portal, issue_time=END, hours=6)
+    assert {each["forecast_run"] for each in score()} == {oldest, newest}
+
+
+def test_where_no_naive_can_be_made_the_score_stands_alone(
+    ingested: Callable[..., None], portal: Portal, score: Callable[..., list[dict[str, Any]]]
+) -> None:
+    ingested(readings(start=END - 9 * DAY))
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    (alone,) = score()
+    assert alone["baseline"] == {}
+    assert alone["n"] == 48
+
+
+def test_a_gap_in_the_loads_is_left_out(
+    ingested: Callable[..., None], portal: Portal, score: Callable[..., list[dict[str, Any]]]
+) -> None:
+    frame = readings()
+    frame.loc[ISSUE + 2 * HOUR : ISSUE + 4 * HOUR - HALF_HOUR, "load"] = None
+    ingested(frame)
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    (scored,) = score()
+    assert (scored["n"], scored["baseline"]["n"]) == (44, 44)
+
+
+def test_a_batch_tells_how_many_runs_of_each_series_it_scored(
+    ingested: Callable[..., None], portal: Portal, new_run: Callable[..., Run]
+) -> None:
+    ingested()
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    batch = {"series": ["town"], "as_of": END.isoformat()}
+    assert score_batch(new_run(), batch) == [{"series": "town", "runs": 1}]
