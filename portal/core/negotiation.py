@@ -16,13 +16,30 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.utils.serializer_helpers import ReturnDict, ReturnList
 
 JSON = "application/json"
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+ROOM_IN_ANSWERS = 8
+"""Levels of nesting that an answer may add to what it gives back."""
 
 
 def dumps(data: Any) -> bytes:
-    """JSON of what views answer; NaN and infinities become null, times are UTC with a Z."""
-    return orjson.dumps(
-        data, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-    )
+    """JSON of what views answer; NaN and infinities become null, times are UTC with a Z.
+
+    An integer over 64 bits becomes a float: jsonb writes the 1e30 that came as one of 31 digits.
+    """
+    try:
+        return orjson.dumps(data, default=_plain, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_within_64_bits(data), default=_plain, option=_OPTIONS)
+
+
+def _within_64_bits(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _within_64_bits(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | QuerySet):
+        return [_within_64_bits(item) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value)
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -36,7 +53,8 @@ def _plain(value: Any) -> Any:
 
 
 class JSONParser(BaseParser):
-    """Strict JSON: no NaN, no lone surrogates, no duplicate byte order marks; anything else is a 400.
+    """Strict JSON: no NaN, no lone surrogates, no duplicate byte order marks, no nesting that could not be given back;
+    anything else is a 400.
 
     Raises RequestDataTooBig (413), which reading the stream would not: Django limits the body only as a whole.
     """
@@ -45,9 +63,18 @@ class JSONParser(BaseParser):
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
         try:
-            return orjson.loads(parser_context["request"]._request.body)
+            body = orjson.loads(parser_context["request"]._request.body)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The body is not JSON: {error}.") from None
+        # orjson reads deeper than it writes; an answer has the body some levels down, in a page of results say.
+        answer = body
+        for _ in range(ROOM_IN_ANSWERS):
+            answer = [answer]
+        try:
+            orjson.dumps(answer)
+        except orjson.JSONEncodeError:
+            raise ParseError("The body is nested too deeply.") from None
+        return body
 
 
 class JSONRenderer(BaseRenderer):

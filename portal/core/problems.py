@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import DataError
@@ -108,7 +109,7 @@ def _known(error: Exception) -> exceptions.APIException | None:
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied(str(error) or None)
     if isinstance(error, RequestDataTooBig):
-        return TooLarge(str(error))
+        return TooLarge(f"The body has more than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes; send it in parts.")
     if isinstance(error, ModelValidationError):
         return exceptions.ValidationError(getattr(error, "message_dict", error.messages))
     if isinstance(error, DataError):

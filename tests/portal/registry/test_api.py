@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -64,6 +65,35 @@ def test_a_registered_candidate_can_be_read_back_whole(api: Callable[[str], APIC
     assert facts().items() <= answer.items()
     assert (answer["version"], answer["status"], answer["decisions"]) == (1, "candidate", [])
     assert client.get(f"{MODELS}{answer['id']}/").json() == answer
+
+
+def test_figures_over_64_bits_come_back_as_the_numbers_they_are(
+    api: Callable[[str], APIClient], series: Series
+) -> None:
+    """PostgreSQL writes 1e30 with all its digits, and an integer of 31 digits is no JSON that everybody reads."""
+    client = api("pipeline")
+    evidence = {"metrics": {"mae": 1e30, "n": 2**64 - 1}, "by_lead_time": [{"mae": -1e300}]}
+    response = client.post(MODELS, facts(evidence=evidence))
+    assert response.status_code == 201, response.content
+    assert client.get(f"{MODELS}{response.json()['id']}/").json()["evidence"] == evidence
+    assert client.get(MODELS).json()["results"][0]["evidence"] == evidence
+
+
+@pytest.mark.parametrize(("depth", "status"), [(200, 201), (253, 400), (1000, 400)])
+def test_evidence_nested_deeper_than_it_could_be_given_back_is_refused(
+    api: Callable[[str], APIClient], series: Series, depth: int, status: int
+) -> None:
+    client = api("pipeline")
+    body = json.dumps(facts()).replace("180.5", "[" * depth + "1" + "]" * depth)
+    response = client.generic("POST", MODELS, body, content_type="application/json")
+    assert response.status_code == status, response.content
+    assert client.get(MODELS).json()["count"] == (1 if status == 201 else 0)
+
+
+@pytest.mark.parametrize("time", ["2014-11-01T01:00:00", "2014-11-01", "0014-11-01T01:00:00Z", "2514-11-01T01:00:00Z"])
+def test_a_time_that_cannot_be_placed_is_refused(api: Callable[[str], APIClient], series: Series, time: str) -> None:
+    document = problem(api("pipeline").post(MODELS, facts(data_cutoff=time)), 400)
+    assert [error["field"] for error in document["errors"]] == ["data_cutoff"]
 
 
 def test_the_same_training_key_is_answered_with_the_registered_model(
