@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import django_filters
+from django import forms
+from django_filters.fields import IsoDateTimeField
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -23,17 +26,48 @@ def read_time(request: Request, name: str) -> datetime | None:
     text = request.query_params.get(name)
     if text is None:
         return None
+    try:
+        return _placed(text)
+    except _Unplaced as unplaced:
+        raise _refusal(name, text, unplaced.rule, unplaced.what) from None
+
+
+class _Unplaced(ValueError):
+    """Why a text is no time that can be used: the rule, and how a sentence about it ends."""
+
+    def __init__(self, rule: str, what: str) -> None:
+        super().__init__(what)
+        self.rule, self.what = rule, what
+
+
+def _placed(text: str) -> datetime:
     # A plus that was not escaped arrives as a space.
     text = text[:11] + text[11:].replace(" ", "+")
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise _refusal(name, text, "time", "is not a time such as 2014-11-02T00:00:00Z") from None
+        raise _Unplaced("time", "is not a time such as 2014-11-02T00:00:00Z") from None
     if time.tzinfo is None:
-        raise _refusal(name, text, "naive", "has no timezone; append Z for UTC")
+        raise _Unplaced("naive", "has no timezone; append Z for UTC")
     if not EARLIEST <= time < LATEST:
-        raise _refusal(name, text, "out_of_range", f"is not within {EARLIEST:%Y} and {LATEST:%Y}")
+        raise _Unplaced("out_of_range", f"is not within {EARLIEST:%Y} and {LATEST:%Y}")
     return time.astimezone(UTC)
+
+
+class _TimeFormField(IsoDateTimeField):
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return _placed(value)
+        except _Unplaced as unplaced:
+            raise forms.ValidationError(f"The time {unplaced.what}.", code=unplaced.rule) from None
+
+
+class TimeFilter(django_filters.IsoDateTimeFilter):
+    """A time to filter by, held to the same rules as those that `read_time` reads."""
+
+    field_class = _TimeFormField
 
 
 def require_parameter(request: Request, name: str) -> str:

@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 from portal.core.columnar import ARROW_STREAM, PARQUET, TABLE_PARSERS, TABLE_RENDERERS
 from portal.core.idempotency import idempotent
 from portal.core.negotiation import JSON
-from portal.core.parameters import read_time, require_parameter, time_parameter
+from portal.core.parameters import TimeFilter, read_time, require_parameter, time_parameter
 from portal.core.problems import Problem
 from portal.forecasts import operations, queries
 from portal.forecasts.models import ForecastRun, ForecastScore
@@ -95,8 +95,8 @@ class ForecastRunFilter(django_filters.FilterSet):
     """What the ledger can be narrowed by; the issue period is half-open."""
 
     series = django_filters.CharFilter("series__slug")
-    issued_from = django_filters.IsoDateTimeFilter("issue_time", lookup_expr="gte")
-    issued_to = django_filters.IsoDateTimeFilter("issue_time", lookup_expr="lt")
+    issued_from = TimeFilter("issue_time", lookup_expr="gte")
+    issued_to = TimeFilter("issue_time", lookup_expr="lt")
     rung = django_filters.ChoiceFilter(choices=ForecastRun.Rung.choices)
 
     class Meta:

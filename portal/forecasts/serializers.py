@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from portal.core.times import TimeField
 from portal.forecasts.models import ForecastRun, ForecastScore
 from portal.series.models import Series
 from portal.series.serializers import ChampionSerializer
@@ -121,7 +122,7 @@ class ScoreRequestSerializer(serializers.Serializer[dict[str, Any]]):
     """How good a run was; a figure that is undefined is null."""
 
     forecast_run = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
-    as_of = serializers.DateTimeField()
+    as_of = TimeField()
     n = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
     mae = FiniteField(allow_null=True, required=False, default=None)
     rmse = FiniteField(allow_null=True, required=False, default=None)

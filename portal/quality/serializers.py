@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from portal.core.airflow import AirflowRunSerializer
+from portal.core.times import TimeField
 from portal.quality.models import CheckReport, CheckResult, CheckRun
 from portal.series.models import Series
 
@@ -61,6 +62,9 @@ class CheckRunSerializer(serializers.ModelSerializer[CheckRun]):
     """A run with its results; its status is derived from them."""
 
     series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.all())
+    period_start = TimeField()
+    period_end = TimeField()
+    as_of = TimeField(help_text="The checks saw what was known at this time")
     airflow = AirflowRunSerializer(required=False, default=dict)
     results = CheckResultSerializer(many=True, allow_empty=False)
     reports = CheckReportSerializer(many=True, read_only=True)

@@ -9,6 +9,7 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from portal.core.airflow import AirflowRunSerializer
+from portal.core.times import TimeField
 from portal.registry.models import Decision, ModelVersion
 from portal.series.models import Series
 
@@ -69,9 +70,9 @@ class CandidateSerializer(serializers.Serializer[dict[str, Any]]):
     artifact_sha256 = serializers.CharField(
         validators=[RegexValidator(r"\A[0-9a-f]{64}\Z", "64 lower-case hex digits")]
     )
-    training_start = serializers.DateTimeField()
-    training_end = serializers.DateTimeField()
-    data_cutoff = serializers.DateTimeField()
+    training_start = TimeField()
+    training_end = TimeField()
+    data_cutoff = TimeField()
     parameters = serializers.DictField(required=False, default=dict)
     features = serializers.ListField(child=serializers.CharField(max_length=200), required=False, default=list)
     evidence = serializers.DictField(required=False, default=dict)

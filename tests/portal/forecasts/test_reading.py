@@ -172,7 +172,9 @@ def test_the_ledger_is_listed_newest_first_and_narrows(
     assert listed(rung="champion") == [("victoria", "2014-11-02", "champion")]
     period = {"issued_from": "2014-11-01T13:00:00Z", "issued_to": "2014-11-02T13:00:00Z"}
     assert {run[1] for run in listed(**period)} == {"2014-11-01"}, "the period is half-open"
-    problem(service.get(RUNS, {"issued_from": "yesterday"}), 400)
+    for time in ("yesterday", "2014-11-01T13:00:00", "2014-11-01", "9999-12-31T23:59:59Z"):
+        problem(service.get(RUNS, {"issued_from": time}), 400)
+    assert service.get(f"{RUNS}?issued_from=2014-11-01T13:00:00+00:00").status_code == 200
     problem(service.get(RUNS, {"rung": "guess"}), 400)
 
 
