@@ -179,7 +179,7 @@ class _Body:
             self._fault(rows, "model_id", "missing", f"The rung {rung} needs a model.")
         if model is not None and model.series_id != series.pk:
             self._fault(rows, "model_id", "foreign_model", f"Model {model.pk} is of another series.")
-        elif model is not None and model.status not in LIVE and rung != ForecastRun.Rung.SEASONAL_NAIVE:
+        elif model is not None and model.status not in LIVE:
             self._fault(rows, "model_id", "not_approved", f"Model {model.pk} is {model.status}: it was never put live.")
 
     def _check_shape(self, rows: Integers, series: Series) -> tuple[int, int] | None:
@@ -190,6 +190,12 @@ class _Body:
         self._fault(rows[again], "valid_time", "repeated", "This valid_time and quantile come twice in the run.")
         self._fault(
             rows[valid < self.issue_us[rows]], "valid_time", "past", "valid_time is before the issue time of the run."
+        )
+        self._fault(
+            rows[self.cutoff_us[rows] > self.issue_us[rows]],
+            "data_cutoff",
+            "future",
+            "data_cutoff is after the issue time: a forecast sees nothing that became known later.",
         )
         step = int(series.resolution.total_seconds()) * 1_000_000
         self._fault(

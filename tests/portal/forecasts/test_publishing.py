@@ -201,6 +201,7 @@ def test_one_bad_row_keeps_the_whole_body_out_and_is_named(
         (lambda forecast: forecast().take(pa.array([0, 1, 2, 6, 7, 8])), "gap"),
         (lambda forecast: forecast(start=ISSUED + timedelta(minutes=7)), "off_grid"),
         (lambda forecast: forecast(start=ISSUED - STEP), "past"),
+        (lambda forecast: forecast(cutoff=ISSUED + STEP), "future"),
         (lambda forecast: forecast(reason=""), "missing"),
         (lambda forecast: forecast(rung="champion", reason=""), "missing"),
         (lambda forecast: forecast(rung="previous_champion"), "missing"),
@@ -232,8 +233,11 @@ def test_a_model_that_was_never_approved_does_not_publish(
     send: Send,
     problem: Problem,
 ) -> None:
-    errors = problem(send(service, BULK, forecast(model=register(series))), 400)["errors"]
-    assert {error["rule"] for error in errors} == {"not_approved"}
+    candidate = register(series)
+    for rung in ("champion", "previous_champion", "earlier_run", "seasonal_naive"):
+        table = forecast(model=candidate, rung=rung, reason="" if rung == "champion" else "the champion failed")
+        errors = problem(send(service, BULK, table), 400)["errors"]
+        assert {error["rule"] for error in errors} == {"not_approved"}
 
 
 def test_a_model_of_another_series_does_not_publish(
