@@ -138,14 +138,16 @@ def create_series(*, facts: Mapping[str, Any], by: User) -> Series:
 def change_series(series: Series, *, changes: Mapping[str, Any], by: User) -> Series:
     """Change validated facts of a series; `covariates`, where given, replace those so far. Raises NotPermitted.
 
-    Raises Conflict where stored observations stand on another grid.
+    Raises Conflict where stored observations stand on another grid, or are of another quantity.
     """
     require(by, "series.change_series", doing="change series")
     with transaction.atomic():
         locked = Series.objects.select_for_update(no_key=True).get(pk=series.pk)
-        new_grid = "resolution" in changes and changes["resolution"] != locked.resolution
-        if new_grid and Observation.objects.filter(series=locked).exists():
-            raise Conflict(f"{locked} has observations at its resolution; another one needs a series of its own.")
+        fixed = [
+            name for name in ("quantity", "resolution") if name in changes and changes[name] != getattr(locked, name)
+        ]
+        if fixed and Observation.objects.filter(series=locked).exists():
+            raise Conflict(f"{locked} has observations of its {fixed[0]}; another one needs a series of its own.")
         for name, value in changes.items():
             if name != "covariates":
                 setattr(locked, name, value)

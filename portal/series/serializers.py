@@ -68,6 +68,12 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
         champions: list[ModelVersion] = series.champions  # type: ignore[attr-defined]  # from series_with_details
         return dict(ChampionSerializer(champions[0]).data) if champions else None
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(self.initial_data) - set(self.fields))
+        if unknown:
+            raise serializers.ValidationError(dict.fromkeys(unknown, "A series has no such field."))
+        return attrs
+
     def validate_slug(self, slug: str) -> str:
         if self.instance is not None and slug != self.instance.slug:
             raise serializers.ValidationError("The slug names the series to other programs and stays as it is.")

@@ -146,6 +146,32 @@ def test_the_resolution_of_a_series_with_observations_stays_as_it_is(
     assert series.resolution == timedelta(minutes=30)
 
 
+def test_the_quantity_of_a_series_with_observations_stays_as_it_is(
+    api: APIClient,
+    make_series: MakeSeries,
+    rows: Callable[..., pa.Table],
+    record: Callable[..., dict[str, Any]],
+    problem: Problem,
+) -> None:
+    series = make_series("victoria")
+    record(rows([1.0]))
+    document = problem(api.patch(f"{SERIES}victoria/", {"quantity": "temperature"}), 409)
+    assert document["detail"] == "victoria has observations of its quantity; another one needs a series of its own."
+    assert api.patch(f"{SERIES}victoria/", {"quantity": "load", "resolution": "PT30M"}).status_code == 200
+    series.refresh_from_db()
+    assert series.quantity == "load"
+
+
+def test_a_field_that_a_series_does_not_have_is_not_dropped_in_silence(
+    api: APIClient, make_series: MakeSeries, problem: Problem
+) -> None:
+    make_series("victoria")
+    document = problem(api.patch(f"{SERIES}victoria/", {"sheduled": False}), 400)
+    assert document["errors"][0]["field"] == "sheduled"
+    whole = api.get(f"{SERIES}victoria/").json()
+    assert api.patch(f"{SERIES}victoria/", whole).json() == whole
+
+
 def test_the_list_narrows_and_costs_the_same_queries_however_long_it_is(
     api: APIClient, make_series: MakeSeries, django_assert_max_num_queries: Any
 ) -> None:
