@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import django_filters
@@ -12,6 +13,8 @@ from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -72,9 +75,20 @@ class CheckRunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         return Response(self.get_serializer(stored).data, status=status.HTTP_201_CREATED)
 
 
+class WhateverIsAccepted(DefaultContentNegotiation):
+    """A report has one form, its own: a program that asks for exactly text/html gets it too."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, first.media_type
+
+
 class CheckReportView(APIView):
     """One report or profile of a run."""
 
+    content_negotiation_class = WhateverIsAccepted
     permissions_by_method = {"GET": "quality.view_checkrun", "PUT": "quality.add_checkreport"}  # noqa: RUF012
 
     @extend_schema(

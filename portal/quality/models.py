@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from portal.quality.storage import ReportStorage
 
 REPORT_NAME = RegexValidator(
-    r"^[a-z0-9][a-z0-9._-]{0,98}\.(html|bin)$",
+    r"^[a-z0-9][a-z0-9._-]{0,98}\.(html|bin)\Z",
     "lower-case letters, digits, dot, dash and underscore, at most 100, ending in .html or .bin",
 )
 

@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
                         max_length=104,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9][a-z0-9._-]{0,98}\\.(html|bin)$",
+                                "^[a-z0-9][a-z0-9._-]{0,98}\\.(html|bin)\\Z",
                                 "lower-case letters, digits, dot, dash and underscore, at most 100, ending in .html or .bin",
                             )
                         ],

@@ -72,6 +72,16 @@ def test_a_stored_report_is_served_as_it_came(
     assert served["Content-Type"] == "text/html; charset=utf-8"
 
 
+@pytest.mark.parametrize("accept", ["text/html", "application/xhtml+xml", "image/png"])
+def test_a_report_is_served_as_what_it_is_whatever_form_was_asked_for(
+    put: Callable[..., Response], reader: Client, check_run: CheckRun, accept: str
+) -> None:
+    put("deepchecks.html")
+    served = reader.get(url(check_run, "deepchecks.html"), headers={"Accept": accept})
+    assert served.status_code == 200
+    assert body(served) == PAGE
+
+
 def test_the_script_of_a_report_runs_in_an_origin_of_its_own(
     put: Callable[..., Response], reader: Client, check_run: CheckRun
 ) -> None:
