@@ -20,6 +20,7 @@ from unfold.enums import ActionVariant
 from portal.alerts import operations
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
 from portal.core.admin import RecordAdmin, badge
+from portal.quality.models import shown
 
 STATE_COLOURS = {
     Alert.State.FIRING: "danger",
@@ -95,15 +96,24 @@ class AlertAdmin(RecordAdmin):
         if not self.has_view_permission(request, alert):
             raise PermissionDenied
         page = reverse("admin:alerts_alert_change", args=(alert.pk,))
+        try:
+            operations.require_firing(alert)
+        except operations.NotFiring as refusal:
+            # The mail's link again, once another operator was there first.
+            messages.error(request, str(refusal))
+            return HttpResponseRedirect(page)
         if request.method == "POST":
             self._acknowledge(request, alert)
             return HttpResponseRedirect(page)
+        result = alert.latest_run.results.filter(engine=alert.engine, name=alert.check_name).first()
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": f"Acknowledge {alert.check_name} of {alert.series}",
             "alert": alert,
-            "result": alert.latest_run.results.filter(engine=alert.engine, name=alert.check_name).first(),
+            "result": result,
+            "value": shown(result.value if result else None),
+            "threshold": shown(result.threshold if result else None),
             "back": page,
         }
         return TemplateResponse(request, "alerts/acknowledge.html", context)

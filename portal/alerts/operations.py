@@ -54,14 +54,20 @@ def change_rule(rule: AlertRule, *, by: User, changes: Mapping[str, Any]) -> Ale
     return locked
 
 
+def require_firing(alert: Alert) -> None:
+    """Raise NotFiring, with what became of `alert`, unless somebody still has to look after it."""
+    if alert.state != Alert.State.FIRING:
+        by = f" by {alert.acknowledged_by}" if alert.state == Alert.State.ACKNOWLEDGED else ""
+        raise NotFiring(f"The alert “{alert.check_name}” of {alert.series} is {alert.state}{by}, not firing.")
+
+
 def acknowledge_alert(alert: Alert, *, by: User, at: datetime) -> Alert:
     """Say that somebody looks after a firing alert. Raises NotPermitted, NotFiring."""
     if not by.has_perm("alerts.acknowledge_alert"):
         raise NotPermitted(f"{by} is not permitted to acknowledge alerts: alerts.acknowledge_alert is missing.")
     with transaction.atomic():
         locked = Alert.objects.select_for_update(of=("self",), no_key=True).select_related("series").get(pk=alert.pk)
-        if locked.state != Alert.State.FIRING:
-            raise NotFiring(f"The alert “{locked.check_name}” of {locked.series} is {locked.state}, not firing.")
+        require_firing(locked)
         locked.state = Alert.State.ACKNOWLEDGED
         locked.acknowledged_by = by
         locked.acknowledged_at = at

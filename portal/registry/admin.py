@@ -179,6 +179,12 @@ class ModelVersionAdmin(RecordAdmin):
         if not self.has_view_permission(request, model):
             raise PermissionDenied
         page = reverse("admin:registry_modelversion_change", args=(model.pk,))
+        try:
+            operations.require_candidate(model)
+        except operations.AlreadyDecided as refusal:
+            # A link or a tab that stayed open: no form that promises what cannot happen.
+            messages.error(request, str(refusal))
+            return HttpResponseRedirect(page)
         form = DecisionForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             self._decide(request, [model], verb, form.cleaned_data["reason"])

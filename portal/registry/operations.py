@@ -127,6 +127,14 @@ def approve_model(model: ModelVersion, *, by: User, reason: str, at: datetime) -
         return candidate
 
 
+def require_candidate(model: ModelVersion) -> None:
+    """Raise AlreadyDecided, with what was decided, unless something is left to decide about `model`."""
+    if model.status != ModelVersion.Status.CANDIDATE:
+        raise AlreadyDecided(
+            f"{model} is {model.get_status_display().lower()} already: only a candidate can be decided about."
+        )
+
+
 def reject_model(model: ModelVersion, *, by: User, reason: str, at: datetime) -> ModelVersion:
     """Reject a candidate. Trainers with the permission may reject their own.
 
@@ -163,8 +171,5 @@ def _lock_series(series: Series | int) -> None:
 def _lock_candidate(model: ModelVersion) -> ModelVersion:
     _lock_series(model.series_id)
     locked = ModelVersion.objects.select_for_update(of=("self",), no_key=True).select_related("series").get(pk=model.pk)
-    if locked.status != ModelVersion.Status.CANDIDATE:
-        raise AlreadyDecided(
-            f"{locked} is {locked.get_status_display().lower()} already: only a candidate can be decided about."
-        )
+    require_candidate(locked)
     return locked

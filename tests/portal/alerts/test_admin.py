@@ -53,8 +53,17 @@ def test_acknowledging_twice_is_told_and_changes_nothing(check: Check, rule: Ale
     before = Alert.objects.get().acknowledged_at
     response = browser.post(acknowledge_page(alert), follow=True)
     (message,) = get_messages(response.wsgi_request)
-    assert "not firing" in str(message)
+    assert str(message) == "The alert “missing_share” of victoria is acknowledged by olga, not firing."
     assert Alert.objects.get().acknowledged_at == before
+    question = browser.get(acknowledge_page(alert), follow=True)
+    assert question.redirect_chain == [(reverse("admin:alerts_alert_change", args=(alert.pk,)), 302)]
+
+
+def test_what_was_not_measured_is_a_dash_on_the_page_as_in_the_mail(
+    check: Check, rule: AlertRule, browser: Client
+) -> None:
+    check("error", value=None, threshold=None)
+    assert "Value –, threshold –." in browser.get(acknowledge_page(Alert.objects.get())).content.decode()
 
 
 def test_several_alerts_are_acknowledged_from_the_list(check: Check, rule: AlertRule, browser: Client) -> None:

@@ -198,7 +198,7 @@ def test_only_a_firing_alert_can_be_acknowledged(check: Check, rule: AlertRule, 
     check("failed")
     alert = Alert.objects.get()
     acknowledge_alert(alert, by=operator, at=AT)
-    with pytest.raises(NotFiring, match="acknowledged, not firing"):
+    with pytest.raises(NotFiring, match="acknowledged by olga, not firing"):
         acknowledge_alert(alert, by=operator, at=AT + HOUR)
     assert Alert.objects.get().acknowledged_at == AT
 

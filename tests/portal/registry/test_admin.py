@@ -109,6 +109,8 @@ def test_the_trainer_is_warned_on_the_page_and_refused_with_a_message(
     people["forecaster"].user_permissions.set(Permission.objects.filter(content_type__app_label="registry"))
     model, client = candidate(), browser("forecaster")
     assert "You triggered this training" in text(client.get(page(model)))
+    assert "You triggered this training" in text(client.get(page(model, "approve")))
+    assert "You triggered this training" not in text(client.get(page(model, "reject")))
     response = client.post(page(model, "approve"), {"reason": "mine"}, follow=True)
     (message,) = said(response)
     assert "another approver has to decide" in message
@@ -125,6 +127,9 @@ def test_who_comes_second_is_told_that_it_is_decided(
     (message,) = said(response)
     assert "rejected already" in message
     assert page(model, "approve") not in response.content.decode(), "a decided model has no buttons"
+    asked = browser("approver").get(page(model, "approve"), follow=True)
+    assert asked.redirect_chain == [(page(model), 302)], "no form that promises what cannot happen"
+    assert "rejected already" in said(asked)[0]
 
 
 def test_without_the_permission_there_is_no_button_and_no_way(
