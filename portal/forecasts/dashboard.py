@@ -38,6 +38,7 @@ class Card:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """unfold's DASHBOARD_CALLBACK: cards of the load series, for those who may look at them."""
+    context["title"] = "Overview"
     if request.user.has_perm("series.view_series"):
         loads = series_with_details().filter(quantity=Series.Quantity.LOAD)
         context["gridcast_cards"] = [card_of(series) for series in loads[:MOST_SERIES]]

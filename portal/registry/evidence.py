@@ -109,9 +109,14 @@ def figures(evidence: object, *, champion: object, unit: str) -> list[Figure]:
 
 
 def shown(value: float | None) -> str:
-    """A figure to three significant digits or to the unit, whichever is finer; a dash where there is none."""
+    """A figure to three significant digits or to the unit, whichever is finer; a dash where there is none.
+
+    One that no load can have is shown by its power of ten: written out it would push all else off the page.
+    """
     if value is None:
         return "–"
+    if abs(value) >= 1e12:
+        return f"{value:.3g}".replace("-", "−")
     decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{decimals}f}".replace("-", "−")
 

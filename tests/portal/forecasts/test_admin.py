@@ -76,6 +76,8 @@ def test_the_overview_of_an_empty_portal_says_how_to_begin(browser: Browser) -> 
 def test_the_overview_of_a_series_without_anything_says_so(browser: Browser, series: Series) -> None:
     response = browser("operator").get(OVERVIEW)
     shown = text(response)
+    assert "Overview" in shown
+    assert "Site administration" not in shown
     assert "never checked" in shown
     assert "none approved yet" in shown
     assert shown.count("none yet") == 2

@@ -63,7 +63,7 @@ def test_nothing_is_compared_with_perfection() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (12345.6, "12,346"), (-31.24, "−31.2"), (0.876, "0.88"), (99.96, "100.0")],
+    [(None, "–"), (12345.6, "12,346"), (-31.24, "−31.2"), (0.876, "0.88"), (99.96, "100.0"), (-2e300, "−2e+300")],
 )
 def test_figures_are_shown_to_the_digits_that_matter(value: float | None, text: str) -> None:
     assert shown(value) == text
