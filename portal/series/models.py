@@ -175,7 +175,7 @@ class QuarantinedRow(models.Model):
 
     source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="quarantined_rows")
     file = models.CharField(max_length=1024)
-    row = models.PositiveBigIntegerField(help_text="Counted from 0, without the header")
+    row = models.PositiveBigIntegerField(help_text="Line in the file; the header is line 1")
     rule = models.CharField(max_length=64)
     raw = models.TextField(help_text="The row as it came, as JSON: a text holds what jsonb refuses, a NUL say")
     message = models.TextField()

@@ -312,7 +312,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("file", models.CharField(max_length=1024)),
-                ("row", models.PositiveBigIntegerField(help_text="Counted from 0, without the header")),
+                ("row", models.PositiveBigIntegerField(help_text="Line in the file; the header is line 1")),
                 ("rule", models.CharField(max_length=64)),
                 (
                     "raw",
