@@ -25,7 +25,7 @@ from include.plan_task import plan
     description="Check the recent data of load series; a fatal failure holds their training.",
     doc_md=__doc__,
     params={
-        "series": series_param("those that have new observations"),
+        "series": series_param("those whose new observations started the run, else those that are marked scheduled"),
         "as_of": as_of_param("The data is checked as it was known then."),
     },
 )

@@ -29,7 +29,7 @@ from include.defaults import DEFAULT_ARGS, START, TAGS, as_of_param
     params={
         "sources": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
             title="Sources",
             description="Slugs of sources in the portal, one a line. Empty: those that are marked scheduled.",

@@ -24,7 +24,7 @@ from include.plan_task import plan
     description="Compare published forecasts with the loads that came.",
     doc_md=__doc__,
     params={
-        "series": series_param("those that have new observations"),
+        "series": series_param("those whose new observations started the run, else those that are marked scheduled"),
         "as_of": as_of_param("Forecasts issued in the two weeks before are scored on the loads known then."),
     },
 )

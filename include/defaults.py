@@ -27,7 +27,7 @@ def series_param(otherwise: str) -> Param:
     """The form's field for series; `otherwise` says which are taken when it is empty."""
     return Param(
         [],
-        type="array",
+        type=["null", "array"],
         items={"type": "string"},
         title="Series",
         description=f"Slugs of load series in the portal, one a line. Empty: {otherwise}.",

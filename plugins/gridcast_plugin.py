@@ -43,6 +43,6 @@ class GridcastPlugin(AirflowPlugin):
 
     name = "gridcast"
     external_views: ClassVar[list[dict[str, str]]] = [  # type: ignore[misc]  # the base class has a plain list
-        {"name": "Gridcast portal", "href": f"{get_settings().portal_public_url}/admin/", "destination": "nav"}
+        {"name": "Gridcast", "href": f"{get_settings().portal_public_url}/admin/", "destination": "nav"}
     ]
     global_operator_extra_links: ClassVar[list[BaseOperatorLink]] = [PortalLink()]  # type: ignore[misc]

@@ -67,7 +67,7 @@ def test_the_plugin_loads_without_an_error(loaded: dict[str, Any]) -> None:
 def test_the_navigation_leads_to_the_portal_of_the_settings(loaded: dict[str, Any]) -> None:
     (plugin,) = (each for each in loaded["plugins"] if each["name"] == "gridcast")
     (view,) = plugin["external_views"]
-    assert (view["name"], view["href"], view["destination"]) == ("Gridcast portal", f"{PORTAL}/admin/", "nav")
+    assert (view["name"], view["href"], view["destination"]) == ("Gridcast", f"{PORTAL}/admin/", "nav")
     assert view["url_route"] is None, "the portal refuses to be shown in a frame: the link opens a page of its own"
 
 
