@@ -15,6 +15,10 @@ from include.times import read_time
 Batch = dict[str, Any]
 
 
+class NoEvent(Refusal):
+    """An asset event, made by hand say, does not tell which series it is about."""
+
+
 class NotALoad(Refusal):
     """A series that is asked for is no load, so there is nothing to forecast."""
 
@@ -58,9 +62,15 @@ def _touched(portal: Portal, events: Iterable[Mapping[str, Any]]) -> dict[str, d
     """The loads that the events are about, themselves or by a covariate, each with its newest as_of."""
     newest: dict[str, datetime] = {}
     for event in events:
-        as_of = read_time(event["as_of"], name="as_of of the asset event")
-        for slug in event["series"]:
-            newest[slug] = max(as_of, newest.get(slug, as_of))
+        slugs, as_of = event.get("series"), event.get("as_of")
+        if not isinstance(slugs, list) or as_of is None:
+            raise NoEvent(
+                f"The asset event that started this run holds {dict(event)}; it needs series, a list of slugs, and "
+                "as_of. Made by hand, it is better left out: trigger this DAG with the series instead"
+            )
+        known_at = read_time(as_of, name="as_of of the asset event")
+        for slug in slugs:
+            newest[slug] = max(known_at, newest.get(slug, known_at))
     touched: dict[str, datetime] = {}
     for series in portal.loads():
         about = {series["slug"], *(each["series"] for each in series["covariates"])} & set(newest)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from include.plan import NotALoad, plan_series, plan_sources
+from include.plan import NoEvent, NotALoad, plan_series, plan_sources
 from include.portal import NotFound
 from include.run import Run
 from include.settings import Settings
@@ -79,6 +79,14 @@ def test_a_load_is_taken_as_of_the_newest_event_about_it_or_its_covariates(new_r
 
 def test_events_about_nothing_known_give_no_batch(new_run: Callable[..., Run]) -> None:
     assert plan_series(new_run(events=[event("gone"), event()])) == []
+
+
+@pytest.mark.parametrize("extra", [{}, {"series": "town", "as_of": END.isoformat()}, {"series": ["town"]}])
+def test_an_event_that_somebody_made_by_hand_is_refused_in_words(
+    new_run: Callable[..., Run], extra: dict[str, Any]
+) -> None:
+    with pytest.raises(NoEvent, match="trigger this DAG with the series instead"):
+        plan_series(new_run(events=[extra]))
 
 
 def test_an_event_without_a_clear_time_is_refused(new_run: Callable[..., Run]) -> None:
