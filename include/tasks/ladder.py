@@ -110,6 +110,11 @@ class Ladder:
         return None, self._issue_time, values
 
     def _by_model(self, version: Mapping[str, Any]) -> tuple[int, datetime, pd.DataFrame]:
+        if pd.Timestamp(version["data_cutoff"]) > self._issue_time:
+            raise RungFailed(
+                f"version {version['version']} was trained on what was known at {version['data_cutoff']}, "
+                "after the issue time"
+            )
         model = load_artifact(version["artifact_uri"], sha256=version["artifact_sha256"])
         history = load_history(self._portal, self._series, as_of=self._issue_time, days=self._settings.context_days)
         known = covariates(self._portal, self._series, self.index, as_of=self._issue_time)

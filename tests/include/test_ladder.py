@@ -1,0 +1,124 @@
+"""Which rung publishes, and what it says of those above it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from include.errors import NothingToPublish
+from include.portal import Portal, PortalUnavailable
+from include.settings import Settings
+from include.tasks.ladder import Forecast, Ladder
+from include.tasks.publish import publish_series
+from include.tasks.train import train_series
+from tests.include.facts import AIRFLOW, approve, check_run, publish_by_hand
+from tests.include.town import DAY, END, HALF_HOUR
+from tests.include.wire import CUT, Wire
+
+Climb = Callable[..., Forecast]
+
+
+@pytest.fixture
+def climb(portal: Portal, options: Settings) -> Climb:
+    def at(issue_time: datetime = END, *, of: Portal = portal) -> Forecast:
+        return Ladder(of, portal.series("town"), issue_time=issue_time, settings=options).climb()
+
+    return at
+
+
+@pytest.fixture
+def champion(ingested: Callable[..., None], portal: Portal, options: Settings) -> Callable[..., int]:
+    """Trains a seasonal naive as of a time and puts it live; returns its id."""
+
+    def make(as_of: datetime = END) -> int:
+        (trained,) = train_series(
+            portal, "town", as_of=as_of, kinds=["seasonal_naive"], settings=options, airflow=AIRFLOW
+        )
+        approve(trained.id)
+        return trained.id
+
+    ingested()
+    return make
+
+
+def test_the_champion_forecasts_the_horizon_from_the_issue_time_on(champion: Callable[..., int], climb: Climb) -> None:
+    model_id = champion()
+    forecast = climb()
+    assert (forecast.rung, forecast.reason, forecast.model_id) == ("champion", "", model_id)
+    assert forecast.data_cutoff == END
+    assert list(forecast.table.index) == list(pd.date_range(END, END + DAY, freq="30min", inclusive="left"))
+    assert not forecast.table.isna().any(axis=None)
+
+
+def test_an_issue_time_between_two_intervals_begins_with_the_next_one(
+    champion: Callable[..., int], climb: Climb
+) -> None:
+    champion()
+    assert climb(END + timedelta(minutes=7)).table.index[0] == END + HALF_HOUR
+
+
+def test_a_champion_that_has_seen_what_came_after_the_issue_time_does_not_forecast_it(
+    champion: Callable[..., int], climb: Climb
+) -> None:
+    earlier, _ = champion(END - 3 * DAY), champion(END)
+    forecast = climb(END - DAY)
+    assert (forecast.rung, forecast.model_id) == ("previous_champion", earlier)
+    assert "champion: version 2 was trained on what was known at" in forecast.reason
+    assert "after the issue time" in forecast.reason
+
+
+def test_a_damaged_champion_is_stepped_over_with_its_reason(
+    champion: Callable[..., int], climb: Climb, tmp_path: Path
+) -> None:
+    champion()
+    shutil.rmtree(tmp_path / "artifacts")
+    forecast = climb()
+    assert (forecast.rung, forecast.model_id) == ("seasonal_naive", None)
+    assert forecast.reason.startswith("champion: The artifact file://")
+    assert "previous_champion: there was none before" in forecast.reason
+    assert "earlier_run: none covers the 12 hours from the issue time on" in forecast.reason
+
+
+def test_on_data_that_failed_its_checks_the_latest_earlier_run_goes_on_as_long_as_it_reaches(
+    champion: Callable[..., int], climb: Climb, portal: Portal
+) -> None:
+    champion()
+    publish_by_hand(portal, issue_time=END - timedelta(hours=20))
+    publish_by_hand(portal, issue_time=END - timedelta(hours=12))
+    failed = portal.record_check_run(check_run(status="failed"))
+    forecast = climb()
+    assert (forecast.rung, forecast.model_id) == ("earlier_run", None)
+    assert forecast.data_cutoff == END - timedelta(hours=12)
+    assert (forecast.table.index[0], len(forecast.table)) == (END, 24)
+    assert f"champion: check run {failed['id']} of the data as of" in forecast.reason
+    assert climb(END + HALF_HOUR).rung == "seasonal_naive", "half an hour later it covers too little"
+
+
+def test_where_nothing_is_known_every_rung_says_why(town: Callable[..., Path], portal: Portal, climb: Climb) -> None:
+    town()
+    with pytest.raises(NothingToPublish, match=r"^town at 2024-08-05T14:00:00\+00:00: champion: no model has been"):
+        climb()
+
+
+def test_an_outage_is_no_reason_for_a_worse_forecast(
+    champion: Callable[..., int], climb: Climb, portal_of: Callable[..., Portal], wire: Wire
+) -> None:
+    champion()
+    through = portal_of("manual__2", url=wire.url)
+    wire.script(CUT, CUT, CUT)
+    with pytest.raises(PortalUnavailable):
+        climb(of=through)
+
+
+def test_a_fallback_is_published_with_its_reason_and_once(
+    ingested: Callable[..., None], portal_of: Callable[..., Portal], options: Settings
+) -> None:
+    ingested()
+    first, again = (publish_series(portal_of(run), "town", as_of=END, settings=options) for run in ("one", "two"))
+    assert (first.rung, first.status, again.status) == ("seasonal_naive", "created", "unchanged")
+    assert first.id == again.id
