@@ -38,7 +38,7 @@ def test_the_mail_says_what_failed_by_how_much_when_and_where_to_look(
             "Australia/Melbourne",
             "2014-10-03 13:00Z",
             "2014-10-10 13:00Z",
-            "no model is trained on it",
+            "no model is trained on it, and the approved one does not forecast from it",
             f"https://portal.example.org/admin/quality/checkrun/{run.pk}/change/",
             f"https://portal.example.org/admin/alerts/alert/{alert.pk}/acknowledge/",
             f"https://portal.example.org/admin/alerts/alertrule/{rule.pk}/change/",
