@@ -1,6 +1,6 @@
 """### Publish forecasts
 
-Forecasts each load series from *as of*, the issue time, and publishes it in the portal's ledger, whole or not at all:
+Forecasts each load series from **As of**, the issue time, and publishes it in the portal's ledger, whole or not at all:
 by the champion, else by the previous champion, else from an earlier run that still covers the period, else by the
 seasonal naive. Which one it was, and why, is kept with the run. Publishing the same again changes nothing.
 

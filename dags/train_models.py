@@ -1,6 +1,6 @@
 """### Train models
 
-Trains one candidate per series and kind on what was known at *as of*, backtests it on held-out days, stores it, and
+Trains one candidate per series and kind on what was known at **As of**, backtests it on held-out days, stores it, and
 registers it in the portal with its evidence. Nothing goes live: an approver decides in the portal, and it is never the
 person who triggered this run. A training that is registered already is not repeated.
 
