@@ -4,8 +4,8 @@ Reads sources (files at this stage), keeps bad rows in the portal's quarantine, 
 Each source is a mapped task of its own. Reading the same again changes nothing.
 
 **By schedule:** daily, every enabled source that is marked *scheduled* in the portal, looking back over some weeks for
-late and corrected values. **By hand:** the sources that you name. **As of** replays the past: only what had become known
-by then is taken.
+late and corrected values. **By hand:** the sources that you name. **As of** replays the past: only what had become
+known by then is taken.
 
 New observations start **check_data_quality** and **score_forecasts**.
 """
