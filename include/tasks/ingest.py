@@ -61,7 +61,8 @@ def ingest_source(
     """Append the source's rows of `[start, end)` that had become known at `as_of`; done again, it changes nothing.
 
     A row of an archive (a source with `availability_delay`) became known that long after its interval ended; a row of
-    a live source is known at `as_of`. A value that differs from the stored one is a correction, known at `as_of`.
+    a live source is known at `as_of`, if its interval was over by then. A value that differs from the stored one is a
+    correction, known at `as_of`.
 
     Raises:
         SourceError: the source as a whole cannot be read; nothing of it is stored.
@@ -105,13 +106,13 @@ def _known(
     if end is not None:
         rows = rows[rows["valid_time"] < end]
     now = pd.Timestamp(as_of).as_unit("ns")
-    if source["availability_delay"] is None:
-        return rows.assign(known_at=now)
-    delay = pd.Timedelta(source["availability_delay"])
+    is_live = source["availability_delay"] is None
+    delay = pd.Timedelta(0) if is_live else pd.Timedelta(source["availability_delay"])
     named = {each["series"] for each in source["options"]["columns"]}
     lengths = rows["series"].map({name: resolution_of(portal.series(name)) for name in named})
-    known_at = rows["valid_time"] + lengths + delay
-    return rows.assign(known_at=known_at)[known_at <= now]
+    # Also a live source may hold what came after as_of: it is read somewhat later, or much later in a backfill.
+    knowable = rows["valid_time"] + lengths + delay
+    return rows.assign(known_at=now if is_live else knowable)[knowable <= now]
 
 
 def _parts(rows: pd.DataFrame, *, days: int) -> list[pd.DataFrame]:

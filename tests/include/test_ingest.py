@@ -57,6 +57,22 @@ def test_a_row_of_a_live_source_is_known_at_as_of(town: Callable[..., Path], por
     assert {known for _, known, _ in stored()} == {END}
 
 
+def test_what_a_live_source_says_of_intervals_that_were_not_over_is_left_for_later(
+    town: Callable[..., Path], portal_of: Callable[..., Portal], options: Settings
+) -> None:
+    """A run reads the file some time after its as_of, a backfill long after: what came meanwhile is not bad."""
+    town(two_days(), availability_delay=None)
+    for run, hours in (("one", 1), ("two", 2)):
+        as_of = START + hours * HOUR + timedelta(minutes=15)
+        done = ingest_source(portal_of(run), "town-file", as_of=as_of, settings=options)
+        assert (done.inserted, done.quarantined) == (4, 0)
+    assert [(valid, known) for valid, known, _ in stored()] == [
+        (START + n * HALF_HOUR, START + (1 if n < 2 else 2) * HOUR + timedelta(minutes=15)) for n in range(4)
+    ]
+    assert len(stored("town-temperature")) == 4
+    assert quarantined() == []
+
+
 def test_a_repetition_changes_nothing(
     town: Callable[..., Path], portal_of: Callable[..., Portal], options: Settings
 ) -> None:
