@@ -35,7 +35,7 @@ class ForecastRun(models.Model):
     valid_until = models.DateTimeField(help_text="The period is half-open: this time is not in it")
     value_count = models.PositiveIntegerField()
     values_sha256 = models.CharField(
-        "values' SHA-256", max_length=64, help_text="Of rung, reason, valid times, quantiles and values"
+        "values' SHA-256", max_length=64, help_text="Of rung, valid times, quantiles and values"
     )
     published_at = models.DateTimeField(db_default=Now(), editable=False)
 

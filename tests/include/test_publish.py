@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ import pytest
 from include.artifacts import load_artifact
 from include.errors import NothingToPublish
 from include.history import load_history
-from include.portal import Portal, PortalUnavailable
+from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
 from include.tasks.ingest import ingest_source
@@ -21,9 +21,9 @@ from include.tasks.train import train_series
 from portal.forecasts.models import ForecastRun
 from portal.registry.models import ModelVersion
 from portal.series.catalog import load_catalog
-from tests.include.facts import AIRFLOW, approve, check_run, publish_by_hand
+from tests.include.facts import AIRFLOW, approve
 from tests.include.town import DAY, END, HALF_HOUR, catalog, readings
-from tests.include.wire import Answer, Wire
+from tests.include.wire import Wire
 
 ISSUE = END - DAY
 """A time for which the town's file holds what came after, which must not matter."""
@@ -47,11 +47,6 @@ def publish(portal: Portal, options: Settings) -> Callable[..., PublishedRun]:
         return publish_series(through, "town", as_of=at, settings=options)
 
     return run
-
-
-def damage(model: ModelVersion) -> None:
-    manifest = Path(model.artifact_uri.removeprefix("file://")) / "manifest.json"
-    manifest.write_bytes(manifest.read_bytes().replace(b"town", b"twon"))
 
 
 def stored() -> ForecastRun:
@@ -130,17 +125,6 @@ def test_without_a_champion_the_seasonal_naive_publishes_and_says_why(
     )
 
 
-def test_a_champion_that_is_damaged_gives_way_to_the_one_before(
-    ingested: Callable[..., None], champion: Callable[..., ModelVersion], publish: Callable[..., PublishedRun]
-) -> None:
-    ingested()
-    before = champion(as_of=ISSUE - DAY)
-    damage(champion())
-    assert publish().rung == "previous_champion"
-    assert stored().model == before
-    assert stored().reason.startswith("champion: The artifact file:")
-
-
 def test_a_champion_that_stumbles_gives_way_and_its_error_is_kept(
     ingested: Callable[..., None],
     champion: Callable[..., ModelVersion],
@@ -154,64 +138,6 @@ def test_a_champion_that_stumbles_gives_way_and_its_error_is_kept(
     assert (
         "champion: version 1 failed: DataContractError: history lacks the covariates ['temperature']" in stored().reason
     )
-
-
-def test_where_no_model_works_an_earlier_run_that_still_covers_the_period_is_issued_again(
-    ingested: Callable[..., None],
-    champion: Callable[..., ModelVersion],
-    publish: Callable[..., PublishedRun],
-    portal: Portal,
-) -> None:
-    ingested()
-    model = champion()
-    earlier = publish_by_hand(portal, issue_time=ISSUE - 6 * timedelta(hours=1), hours=24)
-    publish_by_hand(portal, issue_time=ISSUE - 3 * timedelta(hours=1), hours=14)  # covers eleven of the twelve hours
-    damage(model)
-    done = publish()
-    assert done.rung == "earlier_run"
-    run = ForecastRun.objects.get(pk=done.id)
-    assert (run.valid_from, run.valid_until) == (ISSUE, ISSUE + timedelta(hours=18))
-    assert run.data_cutoff == ForecastRun.objects.get(pk=earlier).data_cutoff
-    assert set(portal.forecast_values(done.id).to_numpy().ravel()) == {40.0, 50.0, 60.0}
-
-
-def test_data_that_failed_its_checks_is_given_to_no_model(
-    ingested: Callable[..., None],
-    champion: Callable[..., ModelVersion],
-    publish: Callable[..., PublishedRun],
-    portal: Portal,
-) -> None:
-    ingested()
-    champion()
-    failed = portal.record_check_run(check_run(status="failed", as_of=ISSUE - timedelta(hours=6)))
-    portal.record_check_run(check_run(as_of=ISSUE + HALF_HOUR))  # comes too late for this forecast
-    assert publish().rung == "seasonal_naive"
-    assert f"champion: check run {failed['id']} of the data as of" in stored().reason
-
-
-def test_where_every_rung_fails_each_reason_is_told_and_nothing_is_published(
-    town: Callable[..., Path], publish: Callable[..., PublishedRun]
-) -> None:
-    town()
-    with pytest.raises(NothingToPublish, match=r"^town at .*champion: .*; previous_champion: .*; earlier_run: .*; "):
-        publish()
-    assert not ForecastRun.objects.exists()
-
-
-def test_a_portal_that_does_not_answer_is_no_reason_for_a_worse_forecast(
-    ingested: Callable[..., None],
-    champion: Callable[..., ModelVersion],
-    publish: Callable[..., PublishedRun],
-    portal_of: Callable[..., Portal],
-    wire: Wire,
-) -> None:
-    ingested()
-    champion()
-    wire.script("pass", *[Answer(503)] * 3)
-    with pytest.raises(PortalUnavailable):
-        publish(through=portal_of("monday", url=wire.url))
-    assert not ForecastRun.objects.exists()
-    assert publish(through=portal_of("monday", url=wire.url)).rung == "champion"
 
 
 def test_a_lost_answer_publishes_once(
@@ -230,15 +156,6 @@ def test_a_lost_answer_publishes_once(
     done = publish(at=ISSUE + HALF_HOUR, through=portal_of("monday", url=wire.url))
     assert done.status == "created", "the first answer, given again"
     assert ForecastRun.objects.filter(issue_time=ISSUE + HALF_HOUR).count() == 1
-
-
-def test_an_issue_time_off_the_grid_starts_at_the_next_interval(
-    ingested: Callable[..., None], champion: Callable[..., ModelVersion], publish: Callable[..., PublishedRun]
-) -> None:
-    ingested()
-    champion()
-    publish(at=ISSUE + timedelta(minutes=7))
-    assert (stored().issue_time, stored().valid_from) == (ISSUE + timedelta(minutes=7), ISSUE + HALF_HOUR)
 
 
 def test_a_batch_publishes_every_series_though_one_cannot(

@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 (
                     "values_sha256",
                     models.CharField(
-                        help_text="Of rung, reason, valid times, quantiles and values",
+                        help_text="Of rung, valid times, quantiles and values",
                         max_length=64,
                         verbose_name="values' SHA-256",
                     ),

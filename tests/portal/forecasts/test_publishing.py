@@ -79,12 +79,20 @@ def test_the_same_run_again_is_unchanged(champion: ModelVersion, forecast: Forec
     assert ForecastValue.objects.count() == 9
 
 
+def test_the_same_values_for_another_reason_are_unchanged_and_the_first_reason_stays(
+    series: Series, forecast: Forecast, publish: Publish
+) -> None:
+    (first,) = publish(forecast(reason="check run 17 failed"))
+    (again,) = publish(forecast(reason="check run 18 failed"))
+    assert (again["status"], again["id"]) == ("unchanged", first["id"])
+    assert ForecastRun.objects.get().reason == "check run 17 failed"
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"values": (4000.0, 4100.0, 4200.1)},
         {"values": (4000.0, 4100.0)},
-        {"reason": "another reason"},
         {"rung": "earlier_run"},
         {"start": ISSUED + STEP},
     ],
