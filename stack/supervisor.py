@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from stack.errors import StackError
-from stack.lineage import die_with_parent, end_descendants
+from stack.lineage import die_with_parent, end_descendants, hangup_is_ignored
 from stack.service_user import Account
 
 POLL_SECONDS = 0.1
@@ -189,10 +189,12 @@ def _stop_together(group: list[Running]) -> None:
 def stop_on_signals() -> None:
     """Turn Ctrl-C, SIGTERM and a closed terminal into StoppedBySignal; later ones are ignored while things stop."""
 
+    heard = [each for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if not hangup_is_ignored(each)]
+
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for each in heard:
             signal.signal(each, signal.SIG_IGN)
         raise StoppedBySignal(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in heard:
         signal.signal(number, stop)

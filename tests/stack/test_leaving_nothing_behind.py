@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,9 +61,9 @@ sys.exit(run_guarded(work))
 
 
 class RunningStack:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *before: str) -> None:
         self.guard = subprocess.Popen(
-            [sys.executable, "-c", STACK, str(folder)], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
+            [*before, sys.executable, "-c", STACK, str(folder)], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
         )
         _wait_until(lambda: len(descendants(self.guard.pid)) == 4, seconds=20)
         self.members = descendants(self.guard.pid)
@@ -124,3 +126,68 @@ def test_guard_and_supervisor_killed_at_once_leave_none_of_the_processes_they_st
     os.kill(stack.supervisor, signal.SIGKILL)
     stack.guard.kill()
     _wait_until(lambda: not any(_alive(pid) for pid in started), seconds=20)
+
+
+def test_a_closed_terminal_does_not_stop_what_was_started_with_nohup(tmp_path: Path) -> None:
+    stack = RunningStack(tmp_path, "nohup")
+    stack.guard.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    assert [pid for pid in stack.members if not _alive(pid)] == []
+    stack.guard.send_signal(signal.SIGTERM)
+    assert stack.guard.wait(timeout=20) == 128 + signal.SIGTERM
+
+
+# A checkout whose installer starts a process of its own and takes its time. Between make and the bootstrap no shell.
+SLOW_INSTALLER = """#!/bin/sh
+[ "$1" != --version ] || exit 0
+sleep 300 &
+touch installing
+wait
+"""
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """``make`` in the middle of an installation."""
+    shutil.copytree(CHECKOUT / "stack", tmp_path / "stack")
+    for name in ("Makefile", "pyproject.toml", "requirements.txt"):
+        shutil.copy(CHECKOUT / name, tmp_path)
+    uv = tmp_path / ".venv-uv" / "bin" / "uv"
+    uv.parent.mkdir(parents=True)
+    uv.write_text(SLOW_INSTALLER)
+    uv.chmod(0o755)
+    make = subprocess.Popen(["make", f"PYTHON={sys.executable}", "demo"], cwd=tmp_path, stderr=subprocess.PIPE)
+    _wait_until((tmp_path / "installing").exists, seconds=20)
+    members = descendants(make.pid)
+    assert len(members) >= 4
+    yield make
+    left = [pid for pid in members if _alive(pid)]
+    for pid in [make.pid, *left]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    make.communicate()
+
+
+def _bootstrap_of(make: subprocess.Popen[bytes]) -> int:
+    (bootstrap,) = [pid for pid in descendants(make.pid) if _parent_of(pid) == make.pid]
+    return bootstrap
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_installation_that_is_stopped_leaves_no_installer(
+    installation: subprocess.Popen[bytes], number: signal.Signals
+) -> None:
+    members = descendants(installation.pid)
+    os.kill(_bootstrap_of(installation), number)
+    _wait_until(lambda: not any(_alive(pid) for pid in members), seconds=20)
+    assert installation.stderr is not None
+    said = installation.stderr.read().decode()
+    assert "Traceback" not in said
+    assert number == signal.SIGKILL or f"stopped by {number.name} while installing" in said
+    assert installation.wait(timeout=20) == 2
+
+
+def test_a_killed_make_takes_the_installation_along(installation: subprocess.Popen[bytes]) -> None:
+    members = descendants(installation.pid)
+    installation.kill()
+    _wait_until(lambda: not any(_alive(pid) for pid in members), seconds=20)
