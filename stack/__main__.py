@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from stack.errors import StackError
 from stack.lineage import run_guarded
 from stack.supervisor import StoppedBySignal, stop_on_signals
+
+NO_ROOM_OR_NO_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,6 +55,11 @@ def _supervised(work: Callable[[], int]) -> int:
         return 128 + stopped.number
     except StackError as error:
         print(f"\n[gridcast] {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in NO_ROOM_OR_NO_RIGHT:
+            raise
+        print(f"\n[gridcast] {error}\nmake room or mend the rights there, or set GRIDCAST_HOME", file=sys.stderr)
         return 1
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from stack.errors import StackError
+from stack.errors import NoAnswerError, StackError
 
 FINISHED = {"success", "failed"}
 
@@ -46,7 +46,7 @@ class AirflowClient:
     def put_connection(self, connection: Mapping[str, Any]) -> None:
         """Create the connection or bring it up to date."""
         path = f"/api/v2/connections/{connection['connection_id']}"
-        if self._http.get(path).status_code == httpx.codes.NOT_FOUND:
+        if self._send("GET", path).status_code == httpx.codes.NOT_FOUND:
             self._call("POST", "/api/v2/connections", json=dict(connection))
         else:
             self._call("PATCH", path, json=dict(connection))
@@ -124,16 +124,20 @@ class AirflowClient:
         return found
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        """One call; a connection that breaks on the way is tried again, once, for reads."""
-        for attempt in range(2):
-            try:
-                answer = self._http.request(method, path, **options)
-            except httpx.TransportError as error:
-                if method != "GET" or attempt:
-                    raise StackError(f"Airflow does not answer {method} {path}: {error}") from error
-                time.sleep(1)
-            else:
-                break
+        answer = self._send(method, path, **options)
         if answer.is_error:
             raise StackError(f"Airflow refused {method} {path} with {answer.status_code}: {answer.text[:600]}")
         return answer.json()
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request; a connection that breaks on the way is tried again, once, for reads."""
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            if method != "GET":
+                raise NoAnswerError(f"Airflow does not answer {method} {path}: {error}") from error
+        time.sleep(1)
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise NoAnswerError(f"Airflow does not answer {method} {path}: {error}") from error

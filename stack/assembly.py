@@ -67,7 +67,7 @@ def running_stack(environment: Mapping[str, str], *, progress: Progress) -> Iter
             with progress.step("portal, Celery worker and Airflow"):
                 assembly.start()
             home.write_state(ports=ports.chosen, portal_url=assembly.portal_url, airflow_url=assembly.airflow_url)
-            yield Stack(
+            stack = Stack(
                 home=home,
                 supervisor=supervisor,
                 credentials=load_credentials(home.secrets_file),
@@ -76,6 +76,8 @@ def running_stack(environment: Mapping[str, str], *, progress: Progress) -> Iter
                 mail=None if environment.get("EMAIL_URL") else home.mail,
                 stepped_over=ports.stepped_over,
             )
+            with supervisor.naming_the_dead():
+                yield stack
         finally:
             supervisor.stop()
             ports.release()

@@ -82,7 +82,11 @@ class Home:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the folder for one stack. Raises StackError, naming the other's process, when one runs already."""
-        with (self.root / "stack.lock").open("a+") as lock:
+        try:
+            held = (self.root / "stack.lock").open("a+")
+        except OSError as error:
+            raise StackError(f"cannot write into the state folder {self.root}: {error}; set GRIDCAST_HOME") from error
+        with held as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

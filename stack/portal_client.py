@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx
 
-from stack.errors import StackError
+from stack.errors import NoAnswerError, StackError
 
 LOGIN = "/admin/login/"
 CSRF_COOKIE = "gridcast_csrf"
@@ -19,9 +19,9 @@ class PortalClient:
     def __init__(self, url: str, *, username: str, password: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=30, headers={"Referer": url})
         self._username = username
-        page = self._http.get(LOGIN)
+        page = self._send("GET", LOGIN)
         form = {"username": username, "password": password, "csrfmiddlewaretoken": self._csrf(page), "next": "/admin/"}
-        answer = self._http.post(LOGIN, data=form)
+        answer = self._send("POST", LOGIN, data=form)
         if answer.status_code != httpx.codes.FOUND:
             raise StackError(f"the portal did not let {username} in ({answer.status_code})")
 
@@ -35,21 +35,27 @@ class PortalClient:
 
     def get(self, path: str, **query: str) -> Any:
         """The JSON of one read below ``/api/v1/``."""
-        return self._answer(self._http.get(f"/api/v1/{path}", params=query))
+        return self._answer(self._send("GET", f"/api/v1/{path}", params=query))
 
     def results(self, path: str, **query: str) -> list[dict[str, Any]]:
         """The results of a paged list, all pages."""
         page = self.get(path, **query)
         found = list(page["results"])
         while page["next"]:
-            page = self._answer(self._http.get(page["next"]))
+            page = self._answer(self._send("GET", page["next"]))
             found += page["results"]
         return found
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """One write below ``/api/v1/``."""
         token = {"X-CSRFToken": self._http.cookies.get(CSRF_COOKIE) or ""}
-        return self._answer(self._http.post(f"/api/v1/{path}", json=body, headers=token))
+        return self._answer(self._send("POST", f"/api/v1/{path}", json=body, headers=token))
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise NoAnswerError(f"the portal does not answer {method} {path}: {error}; see portal.log") from error
 
     def _answer(self, answer: httpx.Response) -> Any:
         if answer.is_error:

@@ -33,6 +33,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+WAY_OUT = "restore it, or lose what was loaded and start anew with make clean"
 EPHEMERAL_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -69,6 +70,8 @@ class EmbeddedPostgres:
         if (self.data / "PG_VERSION").exists():
             self._end_orphan()
             return
+        if self.data.is_dir() and any(self.data.iterdir()):
+            raise StackError(f"{self.data} has no PG_VERSION, so it is no PostgreSQL data; {WAY_OUT}")
         unfinished = self.data.with_name("pgdata.new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700, parents=True)
@@ -94,12 +97,24 @@ class EmbeddedPostgres:
             command=command,
             environment={**environment, "LC_ALL": "C"},
             directory=self.data,
-            well=lambda: answers(self.url("postgres")),
+            well=self._lets_us_in,
             stop_signal=signal.SIGINT,
             stop_seconds=20,
             stage=0,
             account=self.account,
         )
+
+    def _lets_us_in(self) -> bool:
+        """True when the server answers. Raises StackError when it knows another password: no waiting mends that."""
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if "password authentication failed" in str(error):
+                raise StackError(
+                    f"{self.data} was made with another password than the one in secrets.json; {WAY_OUT}"
+                ) from error
+            return False
+        return True
 
     def _initialise(self, folder: Path, password_file: Path) -> None:
         command = [
@@ -185,7 +200,8 @@ def ensure_database(url: str) -> None:
         psycopg.connect(url, connect_timeout=5).close()
     except psycopg.Error as error:
         raise StackError(
-            f"the database {name!r} on {parts.netloc.rpartition('@')[2]} cannot be used or created: {error}"
+            f"the database {name!r} on {parts.netloc.rpartition('@')[2]} cannot be used or created: {error}\n"
+            "is DATABASE_URL right, does its server run, and may its user create what is missing?"
         ) from error
 
 

@@ -8,17 +8,18 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from stack.errors import StackError
+from stack.errors import NoAnswerError, StackError
 from stack.lineage import die_with_parent, end_descendants, hangup_is_ignored
 from stack.service_user import Account
 
 POLL_SECONDS = 0.1
 LAST_LINES = 15
+DYING_SECONDS = 3.0
 
 
 class ProcessDiedError(StackError):
@@ -144,6 +145,20 @@ class Supervisor:
                 how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
                 raise ProcessDiedError(f"{running.spec.name} {how}\n" + self._explain(running))
         self._reap_adopted()
+
+    @contextlib.contextmanager
+    def naming_the_dead(self) -> Iterator[None]:
+        """A call that breaks because a process died raises that process's ProcessDiedError, not the call's error."""
+        try:
+            yield
+        except StackError as error:
+            # A connection breaks a little before its process can be seen to have ended.
+            deadline = time.monotonic() + (DYING_SECONDS if isinstance(error, NoAnswerError) else 0)
+            self.check()
+            while time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+                self.check()
+            raise
 
     def stop(self) -> None:
         """Stop everything, with what each process has started itself; safe to call again."""

@@ -156,7 +156,9 @@ def installation(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     uv.parent.mkdir(parents=True)
     uv.write_text(SLOW_INSTALLER)
     uv.chmod(0o755)
-    make = subprocess.Popen(["make", f"PYTHON={sys.executable}", "demo"], cwd=tmp_path, stderr=subprocess.PIPE)
+    make = subprocess.Popen(
+        [shutil.which("make") or "", f"PYTHON={sys.executable}", "demo"], cwd=tmp_path, stderr=subprocess.PIPE
+    )
     _wait_until((tmp_path / "installing").exists, seconds=20)
     members = descendants(make.pid)
     assert len(members) >= 4

@@ -6,8 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -67,13 +69,15 @@ class Server:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A folder that PostgreSQL's account can pass, whoever runs the tests."""
-    for folder in [tmp_path, *tmp_path.parents]:
-        if folder.owner() == Path.home().owner() and folder != Path("/tmp"):  # noqa: S108 - compared, not used
-            folder.chmod(folder.stat().st_mode | 0o111)
-    yield tmp_path / "home"
-    remove_shelters(tmp_path / "home")
+def place() -> Iterator[Path]:
+    """A folder that PostgreSQL's account can pass, whoever runs the tests.
+
+    Not pytest's: another session of pytest closes its folder to others in the middle of this one.
+    """
+    with tempfile.TemporaryDirectory(prefix="gridcast-test-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder) / "home"
+        remove_shelters(Path(folder) / "home")
 
 
 def _rows(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -132,6 +136,31 @@ def test_an_initialisation_cut_short_is_done_again(place: Path) -> None:
         server.start()
         assert answers(server.postgres.url("postgres"))
         assert not unfinished.exists()
+    finally:
+        server.close()
+
+
+def test_data_of_another_password_is_named_at_once_and_not_waited_for(place: Path) -> None:
+    server = Server(place)
+    try:
+        server.start()
+        server.kill()
+        server.postgres = replace(server.postgres, password="the one of a new secrets.json")
+        with pytest.raises(StackError, match=r"made with another password than the one in secrets\.json.*make clean"):
+            server.start()
+    finally:
+        server.close()
+
+
+def test_a_folder_that_is_no_data_of_postgresql_is_left_alone(place: Path) -> None:
+    server = Server(place)
+    try:
+        server.start()
+        server.kill()
+        (server.postgres.data / "PG_VERSION").unlink()
+        with pytest.raises(StackError, match=r"pgdata has no PG_VERSION.*make clean"):
+            server.start()
+        assert (server.postgres.data / "base").exists()
     finally:
         server.close()
 

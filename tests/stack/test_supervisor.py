@@ -62,6 +62,27 @@ def test_a_process_ended_by_a_signal_says_which(tmp_path: Path) -> None:
     assert "(it wrote nothing)" in message
 
 
+def test_a_call_that_breaks_because_its_server_died_names_the_server(tmp_path: Path) -> None:
+    server = """
+import os, socket, sys
+listening = socket.create_server(("127.0.0.1", 0))
+print(listening.getsockname()[1], flush=True)
+listening.accept()
+sys.exit("out of memory")
+"""
+    script = f"""
+from stack.portal_client import PortalClient
+supervisor.start(python("portal", {server!r}))
+while not (port := (here / "portal.log").read_text()).endswith("\\n"):
+    time.sleep(0.05)
+with supervisor.naming_the_dead():
+    PortalClient("http://127.0.0.1:" + port.strip(), username="a", password="b")
+"""
+    message = _error(tmp_path, script)
+    assert message.startswith("portal ended with exit code 1")
+    assert "out of memory" in message
+
+
 def test_a_process_that_does_not_get_well_in_time_is_named(tmp_path: Path) -> None:
     message = _error(
         tmp_path,
