@@ -53,7 +53,7 @@ def running_stack(environment: Mapping[str, str], *, progress: Progress) -> Iter
     """Start everything, hand it over, stop everything. Raises StackError when a part does not come up."""
     home = Home.from_environment(environment)
     with home.alone():
-        supervisor = Supervisor(home.logs)
+        supervisor = Supervisor(home.logs, waiting=progress.tick)
         ports = Ports(environment)
         try:
             with progress.step("PostgreSQL and Valkey"):

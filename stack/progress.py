@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -52,7 +53,9 @@ class Progress:
         if self._terminal:
             self._turn += 1
             mark = SPINNER[self._turn % len(SPINNER)]
-            self._output.write(f"\r\033[K  {mark} {self._line(now)}")
+            # Cut to the window: a line that wraps is not gone over again, it fills the screen.
+            width = shutil.get_terminal_size().columns - len("  ⠋ ") - 1
+            self._output.write(f"\r\033[K  {mark} {self._line(now)[:width]}")
             self._output.flush()
         elif now - self._said > PLAIN_EVERY_SECONDS:
             self._said = now

@@ -66,8 +66,10 @@ class Running:
 class Supervisor:
     """Starts and watches processes; each writes into a log file of its own below ``logs``."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, *, waiting: Callable[[], None] = lambda: None) -> None:
+        """``waiting`` is called often while one of the methods waits, to show that something goes on."""
         self._logs = logs
+        self._waiting = waiting
         self._running: list[Running] = []
 
     @property
@@ -112,6 +114,7 @@ class Supervisor:
                         + self._explain(running)
                     )
             if waiting:
+                self._waiting()
                 time.sleep(POLL_SECONDS)
 
     def finish(self, name: str, *, seconds: float) -> None:
@@ -122,6 +125,7 @@ class Supervisor:
             self.check()
             if time.monotonic() > deadline:
                 raise StackError(f"{name} took longer than {seconds:.0f} s\n" + self._explain(running))
+            self._waiting()
             time.sleep(POLL_SECONDS / 2)
         self.check()
         self._running.remove(running)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -106,6 +107,22 @@ def test_progress_into_a_file_is_one_plain_line_per_step() -> None:
     assert list(progress.seconds) == ["train"]
 
 
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_terminal_stays_on_one_line_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    output = _Terminal()
+    progress = Progress(output)
+    with progress.step("DAGs parsed"):
+        progress.tick("waiting for check_data_quality, ingest_demand, publish_forecasts, train_models")
+        drawn = output.getvalue().split("\r\033[K")
+    assert max(len(line) for line in drawn) < 80
+    assert "waiting for check" in drawn[-1]
+
+
 def test_followed_logs_show_whole_new_lines_behind_the_name_of_their_process(tmp_path: Path) -> None:
     log = tmp_path / "portal.log"
     log.write_text("yesterday\n")
@@ -120,6 +137,17 @@ def test_followed_logs_show_whole_new_lines_behind_the_name_of_their_process(tmp
         file.write("ne\n")
     follower.print_new_lines({"portal": log})
     assert output.getvalue() == "portal | started\nportal | half a line\n"
+
+
+def test_on_a_terminal_a_followed_line_takes_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    log = tmp_path / "scheduler.log"
+    log.write_text(f"request finished               loc=access.py:130 path=/{'x' * 200}\n")
+    output = _Terminal()
+    LogFollower(output).print_new_lines({"scheduler": log})
+    (line,) = re.sub(r"\033\[\d*m", "", output.getvalue()).splitlines()
+    assert len(line) == 100
+    assert line.startswith("scheduler | request finished  path=/xxx")
 
 
 def test_a_followed_line_leaves_out_its_place_in_the_source_and_is_cut_when_it_is_long(tmp_path: Path) -> None:

@@ -103,6 +103,23 @@ supervisor.stop()
     assert _run(tmp_path, script) == "True\n"
 
 
+def test_whoever_waits_is_shown_that_something_goes_on(tmp_path: Path) -> None:
+    script = """
+turns = []
+supervisor = Supervisor(here, waiting=lambda: turns.append(1))
+supervisor.start(python("slow", "import time; time.sleep(1); open('up', 'w'); time.sleep(60)",
+                        well=(here / "up").exists))
+supervisor.wait_until_well()
+print(len(turns) > 2)
+supervisor.start(python("migrate", "import time; time.sleep(1)", does_one_thing=True))
+turns.clear()
+supervisor.finish("migrate", seconds=20)
+print(len(turns) > 2)
+supervisor.stop()
+"""
+    assert _run(tmp_path, script) == "True\nTrue\n"
+
+
 def test_a_step_that_fails_is_an_error_and_one_that_succeeds_is_not(tmp_path: Path) -> None:
     fine = "python('migrate', 'print(1)', does_one_thing=True)"
     assert (
