@@ -15,7 +15,7 @@ serve: ## the same stack, left up in the foreground: portal, Airflow, mail sink
 	@$(BOOTSTRAP) --services -- python -m stack serve
 
 test: ## the test suite, against an embedded PostgreSQL and Valkey of its own (a part of it: PYTEST_ARGS=tests/stack)
-	@GRIDCAST_ENV=test $(BOOTSTRAP) --dev --services -- python -m stack run-with-services -- \
+	@GRIDCAST_ENV=test exec $(BOOTSTRAP) --dev --services -- python -m stack run-with-services -- \
 		python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),--cov --cov-fail-under=85)
 
 lint: ## ruff, mypy and the import rules
