@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,13 @@ def test_the_bootstrap_runs_without_any_installed_package() -> None:
     shown = subprocess.run(command, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert "--services" in shown.stdout
+
+
+def test_what_the_project_names_itself_is_one_version_for_both_pythons() -> None:
+    """But for JAX, which no longer releases for 3.11: two versions of the admin's library are two portals."""
+    named = {
+        re.match(r"[a-z0-9-]+", requirement)[0]  # type: ignore[index]
+        for requirement in tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
+    }
+    pins = [line.partition("==")[0] for line in (CHECKOUT / "requirements.txt").read_text().splitlines()]
+    assert {name for name in named if pins.count(name) > 1} == {"jax"}
