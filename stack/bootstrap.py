@@ -99,6 +99,19 @@ def uv_settings(pip_settings: str, environment: dict[str, str]) -> dict[str, str
     return {name: value for name, value in translated.items() if value and name not in environment}
 
 
+def cache_settings(environment: dict[str, str]) -> dict[str, str]:
+    """Tell uv to do without its cache where the home folder cannot hold one; pip does so by itself, uv gives up."""
+    if "UV_CACHE_DIR" in environment:
+        return {}
+    home = environment.get("HOME") or str(Path.home())
+    cache = Path(environment.get("XDG_CACHE_HOME") or Path(home) / ".cache") / "uv"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return {"UV_NO_CACHE": "1"}
+    return {} if os.access(cache, os.W_OK | os.X_OK) else {"UV_NO_CACHE": "1"}
+
+
 class Environments:
     """The project's environments below one checkout."""
 
@@ -180,7 +193,8 @@ class Environments:
 
     def _uv(self, *arguments: str) -> None:
         uv = self._ensure_uv()
-        environment = {**os.environ, **uv_settings(self._pip_settings(), dict(os.environ))}
+        own = dict(os.environ)
+        environment = {**own, **uv_settings(self._pip_settings(), own), **cache_settings(own)}
         environment.pop("VIRTUAL_ENV", None)
         done = subprocess.run(
             [str(uv), *arguments], cwd=self.root, env=environment, stdin=subprocess.DEVNULL, check=False

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.bootstrap import BootstrapError, Environments, find_python, uv_settings
+from stack.bootstrap import BootstrapError, Environments, cache_settings, find_python, uv_settings
 from stack.home import CHECKOUT
 
 LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-services.txt", "pyproject.toml")
@@ -153,6 +153,15 @@ def test_pips_settings_reach_uv_and_what_uv_was_told_stays(tmp_path: Path) -> No
         "UV_FIND_LINKS": str(tmp_path),
     }
     assert uv_settings("", {}) == {}
+
+
+def test_a_home_that_cannot_hold_uvs_cache_is_done_without(tmp_path: Path) -> None:
+    no_folder = tmp_path / "home"
+    no_folder.touch()
+    assert cache_settings({"HOME": str(no_folder)}) == {"UV_NO_CACHE": "1"}
+    assert cache_settings({"HOME": str(no_folder), "XDG_CACHE_HOME": str(tmp_path)}) == {}
+    assert cache_settings({"HOME": str(no_folder), "UV_CACHE_DIR": str(tmp_path)}) == {}
+    assert cache_settings({"HOME": str(tmp_path)}) == {}
 
 
 def test_the_bootstrap_runs_without_any_installed_package() -> None:
