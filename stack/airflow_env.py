@@ -29,6 +29,7 @@ def airflow_environment(
             "dags_folder": str(CHECKOUT / "dags"),
             "plugins_folder": str(CHECKOUT / "plugins"),
             "load_examples": "False",
+            "asset_manager_class": "include.asset_manager.NewestEventAssetManager",
             "dags_are_paused_at_creation": "True",
             "fernet_key": credentials["airflow_fernet_key"],
             "simple_auth_manager_users": ",".join(f"{name}:{role}" for name, role in ROLES.items()),

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,39 @@ def test_a_frozen_meter_fails_its_checks_holds_training_and_mails_the_operator(
     assert training.state == "failed"
     (task,) = airflow.failed_tasks(training)
     assert "TrainingHeld" in (stack.home.airflow / "logs" / task.log).read_text()
+
+
+def test_events_of_the_same_moment_reach_their_followers_all(stack: Report, airflow: AirflowClient) -> None:
+    admin = {"username": "admin", "password": stack.credentials["users"]["admin"]}
+    token = httpx.post(f"{stack.airflow_url}/auth/token", json=admin).json()["access_token"]
+    with httpx.Client(base_url=stack.airflow_url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+        (asset,) = client.get("/api/v2/assets", params={"name_pattern": "observations"}).json()["assets"]
+        news = {"asset_id": asset["id"], "extra": {"series": [], "as_of": "2023-11-12T23:00:00Z"}}
+        with _held_still("airflow scheduler"):
+            posted = [client.post("/api/v2/assets/events", json=news) for _ in range(3)]
+        assert [answer.status_code for answer in posted] == [200, 200, 200]
+        ids = {answer.json()["id"] for answer in posted}
+
+        def followers() -> list[set[str]] | None:
+            query = {"asset_id": asset["id"], "limit": 100}
+            events = client.get("/api/v2/assets/events", params=query).json()["asset_events"]
+            found = [{run["dag_id"] for run in event["created_dagruns"]} for event in events if event["id"] in ids]
+            return found if all(found) else None
+
+        assert _until(followers) == [{"check_data_quality", "score_forecasts"}] * 3
+
+
+@contextmanager
+def _held_still(words: str) -> Iterator[None]:
+    """Stop the processes below this one whose command line has the words, and let them go on afterwards."""
+    lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in descendants(os.getpid())}
+    held = [pid for pid, line in lines.items() if line.exists() and words in line.read_text().replace("\0", " ")]
+    assert held
+    for pid in held:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for pid in held:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_run_killed_half_way_and_run_again_ends_in_the_state_of_one_that_was_not(
