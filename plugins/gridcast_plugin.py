@@ -42,7 +42,9 @@ class GridcastPlugin(AirflowPlugin):
     """Registers the links."""
 
     name = "gridcast"
+    # Two, so that Airflow 3.3 puts them into its menu "Plugins": a single entry becomes a button that leads nowhere.
     external_views: ClassVar[list[dict[str, str]]] = [  # type: ignore[misc]  # the base class has a plain list
-        {"name": "Gridcast", "href": f"{get_settings().portal_public_url}/admin/", "destination": "nav"}
+        {"name": name, "href": f"{get_settings().portal_public_url}{path}", "destination": "nav"}
+        for name, path in (("Gridcast portal", "/admin/"), ("Gridcast REST API", "/api/docs/"))
     ]
     global_operator_extra_links: ClassVar[list[BaseOperatorLink]] = [PortalLink()]  # type: ignore[misc]

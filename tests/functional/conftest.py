@@ -12,8 +12,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from stack.airflow_client import AirflowClient
 from stack.home import CHECKOUT
+from stack.portal_client import PortalClient
 from stack.postgres import sibling
+from tests.functional.main_job import Report, stack_after_the_job
 from tests.functional.town import write_town
 
 
@@ -50,3 +53,25 @@ def town_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calla
     yield make
     for each in opened:
         each.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def stack(town_environment: Callable[[str], dict[str, str]]) -> Iterator[Report]:
+    """The running stack after an undisturbed main job."""
+    with stack_after_the_job(town_environment("whole")) as running:
+        yield running
+
+
+@pytest.fixture
+def operator(stack: Report) -> Iterator[PortalClient]:
+    """The portal's REST API as the operator reads it."""
+    with PortalClient(stack.portal_url, username="operator", password=stack.credentials["users"]["operator"]) as client:
+        yield client
+
+
+@pytest.fixture
+def airflow(stack: Report) -> Iterator[AirflowClient]:
+    """Airflow's REST API as the forecaster uses it."""
+    client = AirflowClient(stack.airflow_url, username="forecaster", password=stack.credentials["users"]["forecaster"])
+    yield client
+    client.close()

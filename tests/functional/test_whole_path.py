@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,29 +24,11 @@ from stack.home import CHECKOUT
 from stack.lineage import descendants
 from stack.mail_sink import kept_mails
 from stack.portal_client import PortalClient
-from tests.functional.main_job import COMMAND, Report, stack_after_the_job
+from tests.functional.main_job import COMMAND, Report
 from tests.functional.town import FROZEN_AS_OF, FROZEN_SOURCE, REPLAY, readings
+from tests.functional.waiting import until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def stack(town_environment: Callable[[str], dict[str, str]]) -> Iterator[Report]:
-    with stack_after_the_job(town_environment("whole")) as running:
-        yield running
-
-
-@pytest.fixture
-def operator(stack: Report) -> Iterator[PortalClient]:
-    with PortalClient(stack.portal_url, username="operator", password=stack.credentials["users"]["operator"]) as client:
-        yield client
-
-
-@pytest.fixture
-def airflow(stack: Report) -> Iterator[AirflowClient]:
-    client = AirflowClient(stack.airflow_url, username="forecaster", password=stack.credentials["users"]["forecaster"])
-    yield client
-    client.close()
 
 
 def _run(airflow: AirflowClient, dag_id: str, parameters: dict[str, Any]) -> DagRun:
@@ -55,15 +36,7 @@ def _run(airflow: AirflowClient, dag_id: str, parameters: dict[str, Any]) -> Dag
 
 
 def _finished(airflow: AirflowClient, run: DagRun) -> DagRun:
-    return _until(lambda: (seen := airflow.look(run)).state in FINISHED and seen)
-
-
-def _until(look: Callable[[], Any], *, seconds: float = 120) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"nothing came of it in {seconds} s"
-        time.sleep(0.3)
-    return found
+    return until(lambda: (seen := airflow.look(run)).state in FINISHED and seen)
 
 
 def test_the_rest_answer_is_the_approved_models_forecast_from_what_the_file_said(
@@ -121,13 +94,13 @@ def test_a_frozen_meter_fails_its_checks_holds_training_and_mails_the_operator(
     as_of = FROZEN_AS_OF.isoformat()
     ingested = _run(airflow, "ingest_demand", {"sources": [FROZEN_SOURCE], "as_of": as_of})
     assert ingested.state == "success"
-    (check,) = _until(lambda: airflow.triggered_by(ingested, dag_id="check_data_quality"))
+    (check,) = until(lambda: airflow.triggered_by(ingested, dag_id="check_data_quality"))
     assert _finished(airflow, check).state == "failed"
     assert [task.task_id for task in airflow.failed_tasks(check)] == ["check"]
 
     run = operator.results("check-runs/", series="town", status="failed")[0]
     assert run["airflow"] == {"dag_id": "check_data_quality", "run_id": check.run_id}
-    mail = _until(lambda: [mail for mail in kept_mails(stack.home.mail) if "operator" in mail.recipients])[0]
+    mail = until(lambda: [mail for mail in kept_mails(stack.home.mail) if "operator" in mail.recipients])[0]
     message = email.message_from_bytes(mail.path.read_bytes(), policy=email.policy.default)
     body = message.get_body(("plain",))
     assert body is not None
@@ -160,7 +133,7 @@ def test_events_of_the_same_moment_reach_their_followers_all(stack: Report, airf
             found = [{run["dag_id"] for run in event["created_dagruns"]} for event in events if event["id"] in ids]
             return found if all(found) else None
 
-        assert _until(followers) == [{"check_data_quality", "score_forecasts"}] * 3
+        assert until(followers) == [{"check_data_quality", "score_forecasts"}] * 3
 
 
 @contextmanager
@@ -182,7 +155,7 @@ def test_a_run_killed_half_way_and_run_again_ends_in_the_state_of_one_that_was_n
     environment = town_environment("killed")
     first = subprocess.Popen(COMMAND, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     artifacts = Path(environment["GRIDCAST_HOME"]) / "artifacts"
-    _until(lambda: first.poll() is not None or list(artifacts.glob("town/*/manifest.json")), seconds=180)
+    until(lambda: first.poll() is not None or list(artifacts.glob("town/*/manifest.json")), seconds=180)
     assert first.poll() is None, first.communicate()[1].decode()
     # As when the power goes: nobody gets to clean up.
     for pid in (first.pid, *descendants(first.pid)):

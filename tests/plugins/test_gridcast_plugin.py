@@ -66,9 +66,13 @@ def test_the_plugin_loads_without_an_error(loaded: dict[str, Any]) -> None:
 
 def test_the_navigation_leads_to_the_portal_of_the_settings(loaded: dict[str, Any]) -> None:
     (plugin,) = (each for each in loaded["plugins"] if each["name"] == "gridcast")
-    (view,) = plugin["external_views"]
-    assert (view["name"], view["href"], view["destination"]) == ("Gridcast", f"{PORTAL}/admin/", "nav")
-    assert view["url_route"] is None, "the portal refuses to be shown in a frame: the link opens a page of its own"
+    views = [(view["name"], view["href"], view["destination"]) for view in plugin["external_views"]]
+    assert views == [
+        ("Gridcast portal", f"{PORTAL}/admin/", "nav"),
+        ("Gridcast REST API", f"{PORTAL}/api/docs/", "nav"),
+    ]
+    routes = {view["url_route"] for view in plugin["external_views"]}
+    assert routes == {None}, "the portal refuses to be shown in a frame: the link opens a page of its own"
 
 
 def test_without_the_setting_the_navigation_leads_to_this_machine(as_airflow_loads: Load) -> None:
