@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -148,16 +149,21 @@ class EmbeddedPostgres:
             os.chown(path, self.account.uid, self.account.gid)
 
     def _end_orphan(self) -> None:
-        """End a server that outlived its supervisor on this data, and remove the pid file of one that did not."""
+        """End what outlived its supervisor on this data, then remove the pid file.
+
+        A busy backend outlives a killed server, too, and with the pid file gone no new server would know of it.
+        """
         pid_file = self.data / "postmaster.pid"
         try:
-            pid = int(pid_file.read_text().splitlines()[0])
+            server = int(pid_file.read_text().splitlines()[0])
         except (FileNotFoundError, ValueError, IndexError):
-            pid_file.unlink(missing_ok=True)
-            return
+            server = 0
         deadline = time.monotonic() + 20
-        while _works_in(pid, self.data):
-            os.kill(pid, signal.SIGQUIT if time.monotonic() > deadline else signal.SIGINT)
+        while working := _servers_working_in(self.data):
+            orderly = server in working and time.monotonic() < deadline
+            for pid in [server] if orderly else working:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGINT if orderly else signal.SIGQUIT)
             time.sleep(0.2)
         pid_file.unlink(missing_ok=True)
 
@@ -205,9 +211,13 @@ def ensure_database(url: str) -> None:
         ) from error
 
 
-def _works_in(pid: int, folder: Path) -> bool:
-    """True when the process lives and has ``folder`` as its working folder, as a PostgreSQL server has its data's."""
-    try:
-        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder.resolve()
-    except OSError:
-        return False
+def _servers_working_in(folder: Path) -> set[int]:
+    """PostgreSQL's processes that have ``folder`` as their working folder, as server and backends have their data's."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").samefile(folder) and (process / "exe").readlink().name.startswith("postgres"):
+                found.add(int(process.name))
+        except OSError:  # it has ended, or is someone else's
+            continue
+    return found

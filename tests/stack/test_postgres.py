@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -86,6 +87,14 @@ def _rows(url: str, statement: str) -> list[tuple[object, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
+def _works(pid: int) -> bool:
+    """True when the process lives; one that has ended and is not collected yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_server_killed_outright_comes_back_with_its_data(place: Path) -> None:
     server = Server(place, ephemeral=False)
     try:
@@ -109,6 +118,24 @@ def test_a_server_that_outlived_its_supervisor_is_ended_before_the_next_starts(p
         server.start()
         assert orphan.wait(timeout=1) == 0
         assert answers(server.postgres.url("postgres"))
+    finally:
+        server.close()
+
+
+def test_a_busy_backend_that_outlived_its_server_is_ended_before_the_next_starts(place: Path) -> None:
+    server = Server(place)
+    try:
+        server.start()
+        assert server.process is not None
+        with contextlib.closing(psycopg.connect(server.postgres.url("postgres"), autocommit=True)) as busy:
+            backend = busy.info.backend_pid
+            busy.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 10000000000) AS a(b) WHERE b % 7 = 8")
+            time.sleep(0.5)
+            server.kill()
+            time.sleep(0.5)
+            assert _works(backend)
+            server.postgres.prepare()
+            assert not _works(backend)
     finally:
         server.close()
 
