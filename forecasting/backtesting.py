@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from forecasting.calendar import local_midnights
+from forecasting.calendar import check_timezone, checked_duration, local_midnights
 from forecasting.contracts import LOAD, MINIMUM_TRAINING, resolution_of, validate_history
-from forecasting.errors import DataContractError
+from forecasting.errors import DataContractError, SettingsError
 from forecasting.metrics import by_lead_time, score, seasonal_scale
 from forecasting.models.base import Forecaster
 from forecasting.registry import create_model
@@ -73,10 +73,15 @@ def daily_origins(
 
     Raises:
         DataContractError: not even one origin fits.
+        SettingsError: a timezone that is no IANA name, a horizon that is no duration, a number below 1.
     """
+    check_timezone(timezone)
+    for name, number in (("count", count), ("every_days", every_days)):
+        if not isinstance(number, int) or number < 1:
+            raise SettingsError(f"{name} {number!r} must be a whole number, at least 1")
     frame = validate_history(history)
     start = frame.index[0] + MINIMUM_TRAINING
-    end = frame.index[-1] + resolution_of(frame.index) - pd.Timedelta(horizon)
+    end = frame.index[-1] + resolution_of(frame.index) - checked_duration("horizon", horizon)
     one_instant = pd.Timedelta(1, unit="ns")
     midnights = local_midnights(start, end + one_instant, timezone=timezone) if end >= start else frame.index[:0]
     if len(midnights) == 0:
@@ -157,12 +162,14 @@ def backtest(
 
 
 def _checked_origins(frame: pd.DataFrame, origins: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    moments = pd.DatetimeIndex(origins).sort_values().unique()
-    if len(moments) == 0:
+    if not isinstance(origins, pd.DatetimeIndex):
+        kind = type(origins).__name__
+        raise DataContractError(f"origins are a {kind}", rule="origins are a pandas DatetimeIndex", value=kind)
+    if len(origins) == 0:
         raise DataContractError("origins are empty", rule="a backtest needs at least one origin")
-    if moments.tz is None:
+    if origins.tz is None:
         raise DataContractError("origins have no timezone", rule="origins are timezone-aware UTC instants")
-    moments = moments.tz_convert("UTC").as_unit("ns")
+    moments = origins.sort_values().unique().tz_convert("UTC")
     for row, origin in enumerate(moments):
         if origin not in frame.index:
             raise DataContractError(
@@ -171,6 +178,7 @@ def _checked_origins(frame: pd.DataFrame, origins: pd.DatetimeIndex) -> pd.Datet
                 row=row,
                 value=origin,
             )
+    moments = moments.as_unit("ns")
     if moments[0] - frame.index[0] < MINIMUM_TRAINING:
         raise DataContractError(
             f"origin 0 ({moments[0]}) has {moments[0] - frame.index[0]} of history before it",

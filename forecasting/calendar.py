@@ -4,6 +4,7 @@ All functions take UTC instants and an IANA timezone. Offsets are whole minutes,
 half-hour daylight saving work like any other.
 """
 
+import warnings
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -37,7 +38,9 @@ def check_timezone(timezone: str) -> str:
     """
     try:
         ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+        # pandas has a list of its own, without the private names of some machines, such as "localtime".
+        pd.Timestamp(0, tz="UTC").tz_convert(timezone)
+    except (ZoneInfoNotFoundError, KeyError, ValueError, TypeError, OSError) as error:
         raise SettingsError(f"timezone {timezone!r} is not an IANA timezone such as 'Europe/London'") from error
     return timezone
 
@@ -78,6 +81,23 @@ def hours_in_local_day(day: date, *, timezone: str) -> float:
     return (end - start) / pd.Timedelta(hours=1)
 
 
+def checked_duration(name: str, value: object) -> pd.Timedelta:
+    """A length of time that was given as text or as a timedelta; a bare number would count nanoseconds.
+
+    Raises:
+        SettingsError: naming the setting and its value.
+    """
+    if not isinstance(value, str | timedelta) or (isinstance(value, str) and not value.strip(" 0123456789.+-")):
+        raise SettingsError(f"{name} {value!r} is not a duration such as '48h'")
+    try:
+        span = pd.Timedelta(value)
+    except ValueError as error:
+        raise SettingsError(f"{name} {value!r} is not a duration such as '48h'") from error
+    if not span > pd.Timedelta(0):
+        raise SettingsError(f"{name} {value!r} must be positive")
+    return span
+
+
 def check_country(country: str | None, subdivision: str | None) -> None:
     """Check that holidays are known for a country and its subdivision.
 
@@ -88,6 +108,9 @@ def check_country(country: str | None, subdivision: str | None) -> None:
         if subdivision is not None:
             raise SettingsError(f"subdivision {subdivision!r} needs a country")
         return
+    for name, value in (("country", country), ("subdivision", subdivision)):
+        if value is not None and not (isinstance(value, str) and value):
+            raise SettingsError(f"{name} {value!r} must be an ISO 3166 code such as 'AU' or 'VIC'")
     _holiday_days(country, subdivision, 2000, 2000)
 
 
@@ -111,7 +134,10 @@ def _holiday_days(country: str, subdivision: str | None, first_year: int, last_y
     import holidays
 
     try:
-        calendar = holidays.country_holidays(country, subdiv=subdivision, years=range(first_year, last_year + 1))
+        with warnings.catch_warnings():
+            # Of some countries the package knows certain years only, and warns; days of other years count as ordinary.
+            warnings.simplefilter("ignore")
+            calendar = holidays.country_holidays(country, subdiv=subdivision, years=range(first_year, last_year + 1))
     except NotImplementedError as error:
         raise SettingsError(
             f"no holidays are known for country {country!r} with subdivision {subdivision!r}; "

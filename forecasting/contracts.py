@@ -17,7 +17,12 @@ LOAD = "load"
 TEMPERATURE = "temperature"
 MINIMUM_TRAINING = pd.Timedelta(days=14)
 MINIMUM_CONTEXT = pd.Timedelta(days=7)
+SHORTEST_STEP = pd.Timedelta(minutes=5)
 _HOUR = pd.Timedelta(hours=1)
+_LARGEST = 1e15
+"""Far beyond any load or covariate; squares of what lies within do not overflow."""
+YEARS = (1900, 2200)
+"""Offsets are whole minutes and nanoseconds do not overflow in between, with room for a week and a horizon."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +155,17 @@ def validate_window(
     return Window(history=trimmed[[LOAD, *covariates]], future=ahead, resolution=resolution)
 
 
+def observed_span(history: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a validated history from its first known load to its last."""
+    known = np.flatnonzero(history[LOAD].notna().to_numpy())
+    return history.iloc[int(known[0]) : int(known[-1]) + 1]
+
+
 def resolution_of(index: pd.Index) -> pd.Timedelta:
-    """The step of a validated index with at least two rows."""
-    return pd.Timedelta(index[1] - index[0])
+    """The step of a validated index, or of any regular one with at least two rows."""
+    # A history may be cut to its one known load: its frequency still says the step.
+    freq = getattr(index, "freq", None)
+    return pd.Timedelta(index[1] - index[0] if freq is None else freq)
 
 
 def _require_frame(frame: object, name: str) -> None:
@@ -184,6 +197,15 @@ def _validate_index(
     if index.hasnans:
         row = int(np.flatnonzero(index.isna())[0])
         _refuse(f"row {row} of {name} has no timestamp (NaT)", rule="every row has a timestamp", row=row)
+    strange = np.flatnonzero((index.year < YEARS[0]) | (index.year >= YEARS[1]))
+    if strange.size:
+        row = int(strange[0])
+        _refuse(
+            f"row {row} of {name} is {index[row]}",
+            rule=f"timestamps lie in the years {YEARS[0]} to {YEARS[1] - 1}",
+            row=row,
+            value=index[row],
+        )
     if len(index) < 2 and single_row_resolution is None:
         _refuse(
             f"{name} has {len(index)} rows",
@@ -209,7 +231,8 @@ def _validate_steps(index: pd.DatetimeIndex, name: str) -> None:
             row=row,
             value=index[row],
         )
-    common = int(np.median(steps))
+    # The lower median: one of the steps, where the mean of the two in the middle may be none.
+    common = int(np.sort(steps)[(len(steps) - 1) // 2])
     odd = np.flatnonzero(steps != common)
     if odd.size:
         row = int(odd[0]) + 1
@@ -220,10 +243,10 @@ def _validate_steps(index: pd.DatetimeIndex, name: str) -> None:
             value=index[row],
         )
     step = pd.Timedelta(common)
-    if step > _HOUR or _HOUR % step != pd.Timedelta(0):
+    if not SHORTEST_STEP <= step <= _HOUR or _HOUR % step != pd.Timedelta(0):
         _refuse(
             f"{name} has a step of {_readable(step)}",
-            rule="the step divides the hour: 5, 10, 15, 30 or 60 minutes",
+            rule="the step divides the hour and is 5 minutes at least, such as 5, 10, 15, 30 or 60 minutes",
             value=_readable(step),
         )
 
@@ -237,10 +260,16 @@ def _validate_columns(frame: pd.DataFrame, index: pd.DatetimeIndex, name: str) -
         if not isinstance(column, str):
             _refuse(f"{name} has a column named {column!r}", rule="column names are text", value=column)
         values = frame[column]
-        if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
+        if not pd.api.types.is_any_real_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
             as_number = pd.to_numeric(values, errors="coerce")
             broken = np.flatnonzero((as_number.isna() & values.notna()).to_numpy())
-            row = int(broken[0]) if broken.size else 0
+            if not broken.size:
+                _refuse(
+                    f"column {column!r} of {name} has the dtype {values.dtype}",
+                    rule="columns are numeric: use .astype(float)",
+                    value=str(values.dtype),
+                )
+            row = int(broken[0])
             _refuse(
                 f"row {row} of {name}, column {column!r}: {values.iloc[row]!r} is not a number",
                 rule="columns are numeric",
@@ -248,14 +277,16 @@ def _validate_columns(frame: pd.DataFrame, index: pd.DatetimeIndex, name: str) -
                 value=values.iloc[row],
             )
         clean[column] = values.to_numpy(dtype="float64", na_value=np.nan)
-        infinite = np.flatnonzero(np.isinf(clean[column]))
-        if infinite.size:
-            row = int(infinite[0])
+        absurd = np.flatnonzero(np.abs(clean[column]) > _LARGEST)
+        if absurd.size:
+            row = int(absurd[0])
+            value = float(clean[column][row])
             _refuse(
-                f"row {row} of {name} ({index[row]}), column {column!r}: {clean[column][row]} is not finite",
-                rule="values are finite, or NaN where unknown",
+                f"row {row} of {name} ({index[row]}), column {column!r}: {value:g} is "
+                + ("not finite" if np.isinf(value) else "too large"),
+                rule=f"values are finite and at most {_LARGEST:g} in size, or NaN where unknown",
                 row=row,
-                value=float(clean[column][row]),
+                value=value,
             )
     return pd.DataFrame(clean, index=index)
 

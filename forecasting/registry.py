@@ -53,15 +53,15 @@ def create_model(
         UnknownModelError: no such kind.
         SettingsError: a setting or hyper-parameter is unknown or out of range.
     """
-    if kind not in _CLASSES:
+    if not isinstance(kind, str) or kind not in _CLASSES:
         raise UnknownModelError(f"no model is called {kind!r}; there are {', '.join(_CLASSES)}")
     settings = Settings.checked(
         timezone=timezone,
         country=country,
         subdivision=subdivision,
-        quantiles=tuple(quantiles),
+        quantiles=quantiles,
         horizon=horizon,
-        known_future=None if known_future is None else tuple(known_future),
+        known_future=known_future,
         seed=seed,
         threads=threads,
     )

@@ -5,22 +5,58 @@ one model serves every lead time and every origin of the day. The last part of t
 """
 
 import numpy as np
+import pandas as pd
 
+from forecasting.contracts import LOAD, resolution_of
+from forecasting.errors import DataContractError
 from forecasting.features import Grid, weekly_baseline
 
 _HELD_OUT_SHARE = 0.2
 _HELD_OUT_DAYS = 70
+_FIRST_DAYS = 7
+_FEWEST_LOADS = pd.Timedelta(hours=12)
+
+
+def require_loads(history: pd.DataFrame, *, held_out: bool) -> None:
+    """Check that a history, cut to its known loads, has some to learn from after its first week, and some to hold out.
+
+    Args:
+        history: validated, from its first known load to its last.
+        held_out: whether the model learns from one part and is calibrated on another.
+
+    Raises:
+        DataContractError: long gaps leave too few.
+    """
+    known = history[LOAD].notna().to_numpy()
+    per_day = int(pd.Timedelta(days=1) / resolution_of(history.index))
+    first, split = _FIRST_DAYS * per_day, len(known) - _held_out_days(len(known), per_day) * per_day
+    parts = {"to learn from": (first, split), "held out to calibrate on": (split, len(known))}
+    if not held_out:
+        parts = {"to learn from": (first, len(known))}
+    for purpose, (start, end) in parts.items():
+        count = int(known[start:end].sum())
+        if count * resolution_of(history.index) < _FEWEST_LOADS:
+            inside = f"from {history.index[start]} on" if start < len(known) else "after the first week"
+            raise DataContractError(
+                f"history has {count} loads {inside} {purpose}: its loads, from {history.index[0]} to "
+                f"{history.index[-1]}, are too few or too scattered",
+                rule="after a first week, there is half a day of loads to learn from, and as much to calibrate on",
+                value=count,
+            )
 
 
 def first_target(grid: Grid) -> int:
     """Position of the first interval that has a full week before its origins."""
-    return 7 * grid.steps_per_day
+    return _FIRST_DAYS * grid.steps_per_day
 
 
 def held_out_from(grid: Grid, rows: int) -> int:
     """Position where the held-out part starts: the last fifth of the history, at most ten weeks, whole days."""
-    days = min(_HELD_OUT_DAYS, int(rows / grid.steps_per_day * _HELD_OUT_SHARE))
-    return rows - max(days, 2) * grid.steps_per_day
+    return rows - _held_out_days(rows, grid.steps_per_day) * grid.steps_per_day
+
+
+def _held_out_days(rows: int, steps_per_day: int) -> int:
+    return max(2, min(_HELD_OUT_DAYS, int(rows / steps_per_day * _HELD_OUT_SHARE)))
 
 
 def pairs(
@@ -29,7 +65,8 @@ def pairs(
     """Pair the intervals in `[start, end)` that have a load with origins at or before them.
 
     Each interval gets `per_target` lead times, one from each of as many equal parts of the horizon. No origin lies
-    before `first_target`, so each has a week of history. Pairs without any load to lean on are left out.
+    before `start`, which is `first_target` or later, so each has a week of history. Pairs without any load to lean on
+    are left out.
 
     Returns:
         origins and targets, positions of shape (n,).
@@ -38,7 +75,7 @@ def pairs(
     targets = np.repeat(known, per_target)
     part = np.tile(np.arange(per_target), len(known))
     share = (part + generator.random(len(targets))) / per_target
-    origins = np.maximum(targets - np.floor(share * horizon_steps).astype(int), first_target(grid))
+    origins = np.maximum(targets - np.floor(share * horizon_steps).astype(int), start)
     keep = origins <= targets
     origins, targets = origins[keep], targets[keep]
     usable = np.isfinite(weekly_baseline(grid, origins=origins, targets=targets))
@@ -57,10 +94,12 @@ def sequences(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Origins spread evenly over `[start, end)`, each with `leads` intervals of its horizon that have a load.
 
+    A horizon lies inside the period as a whole, unless the period is shorter than two of them.
+
     Returns:
         origins (n,) and targets (n, leads), positions; a target may come twice where loads are missing.
     """
-    possible = np.arange(start, max(start + 1, end - horizon_steps + 1))
+    possible = np.arange(start, end - min(horizon_steps, (end - start) // 2) + 1)
     origins = possible[np.unique(np.linspace(0, len(possible) - 1, most_origins).astype(int))]
     ahead = origins[:, None] + np.arange(horizon_steps)
     inside = np.minimum(ahead, end - 1)

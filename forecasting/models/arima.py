@@ -257,7 +257,8 @@ def _regress(load: np.ndarray, columns: dict[str, np.ndarray], ridge: float) -> 
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, table, 0.0).sum(axis=0) / count
     scale = np.sqrt((np.where(known, table - mean, 0.0) ** 2).sum(axis=0) / count)
-    scale = np.where(scale > 1e-12, scale, 1.0)
+    # A column that all but stands still would turn any later change into millions of standard deviations.
+    scale = np.where(scale > 1e-6, scale, 1.0)
     standard = np.nan_to_num((table - mean) / scale)
     intercept = float(load.mean())
     fitted = OLS(load - intercept, standard).fit_regularized(alpha=ridge, L1_wt=0.0)

@@ -12,12 +12,22 @@ import numpy as np
 import pandas as pd
 
 from forecasting import persistence
-from forecasting.calendar import check_country, check_timezone
-from forecasting.contracts import LOAD, MINIMUM_TRAINING, Window, resolution_of, validate_history, validate_window
+from forecasting.calendar import check_country, check_timezone, checked_duration
+from forecasting.contracts import (
+    LOAD,
+    MINIMUM_TRAINING,
+    Window,
+    observed_span,
+    resolution_of,
+    validate_history,
+    validate_window,
+)
 from forecasting.errors import DataContractError, ForecastingError, NotFittedError, SettingsError
 from forecasting.features import Grid, build_grid
+from forecasting.sampling import require_loads
 
 _LONGEST_HORIZON = pd.Timedelta(days=14)
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -41,9 +51,9 @@ class Settings:
         timezone: str,
         country: str | None,
         subdivision: str | None,
-        quantiles: tuple[float, ...],
+        quantiles: Sequence[float],
         horizon: str | pd.Timedelta,
-        known_future: tuple[str, ...] | None,
+        known_future: Sequence[str] | None,
         seed: int,
         threads: int,
     ) -> "Settings":
@@ -54,23 +64,20 @@ class Settings:
         """
         check_timezone(timezone)
         check_country(country, subdivision)
-        levels = tuple(float(level) for level in quantiles)
+        try:
+            levels = tuple(float(level) for level in quantiles)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"quantiles {quantiles!r} must be numbers such as (0.1, 0.5, 0.9)") from error
         if list(levels) != sorted(set(levels)) or not all(0 < level < 1 for level in levels) or 0.5 not in levels:
             raise SettingsError(f"quantiles {levels} must increase, lie between 0 and 1, and contain 0.5")
-        try:
-            span = pd.Timedelta(horizon)
-        except ValueError as error:
-            raise SettingsError(f"horizon {horizon!r} is not a duration such as '48h'") from error
-        if not pd.Timedelta(0) < span <= _LONGEST_HORIZON:
-            raise SettingsError(f"horizon {horizon!r} must be positive and at most {_LONGEST_HORIZON.days} days")
-        named = known_future or ()
-        if LOAD in named or not all(isinstance(name, str) and name for name in named):
-            raise SettingsError(f"known_future {known_future!r} must be names of covariates; the load is none")
-        if threads < 1:
-            raise SettingsError(f"threads {threads} must be at least 1")
-        if not 0 <= seed < 2**31:
-            raise SettingsError(f"seed {seed} must be at least 0 and below 2**31")
-        ahead = None if known_future is None else tuple(sorted(set(named)))
+        span = checked_duration("horizon", horizon)
+        if not span <= _LONGEST_HORIZON:
+            raise SettingsError(f"horizon {horizon!r} must be at most {_LONGEST_HORIZON.days} days")
+        ahead = None if known_future is None else _names_of_covariates(known_future)
+        if not _is_whole(threads) or not 1 <= threads <= _MOST_THREADS:
+            raise SettingsError(f"threads {threads!r} must be a whole number from 1 to {_MOST_THREADS}")
+        if not _is_whole(seed) or not 0 <= seed < 2**31:
+            raise SettingsError(f"seed {seed!r} must be a whole number, at least 0 and below 2**31")
         return cls(timezone, country, subdivision, levels, span, ahead, int(seed), int(threads))
 
 
@@ -83,11 +90,13 @@ class Forecaster(ABC):
     """A model of one series: fit once, then forecast from any later history without refitting.
 
     Subclasses give `kind`, `Parameters` (a frozen dataclass of hyper-parameters), `libraries` (whose versions decide
-    the outcome), and the underscored methods.
+    the outcome), `holds_out` (whether the end of the history calibrates what is learned from the rest), and the
+    underscored methods.
     """
 
     kind: ClassVar[str]
     Parameters: ClassVar[type] = NoParameters
+    holds_out: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pandas", "holidays")
 
     def __init__(self, settings: Settings, hyperparameters: Mapping[str, Any]) -> None:
@@ -115,7 +124,7 @@ class Forecaster(ABC):
             "country": settings.country,
             "subdivision": settings.subdivision,
             "quantiles": list(settings.quantiles),
-            "horizon": f"{settings.horizon / pd.Timedelta(hours=1):g}h",
+            "horizon": _exact(settings.horizon),
             "known_future": None if settings.known_future is None else list(settings.known_future),
             "seed": settings.seed,
             "threads": settings.threads,
@@ -153,6 +162,7 @@ class Forecaster(ABC):
                     rule="the history has every covariate that the model's known_future names",
                     value=name,
                 )
+        require_loads(observed_span(frame), held_out=self.holds_out)
         if self.settings.horizon < resolution_of(frame.index):
             raise SettingsError(
                 f"horizon {self.settings.horizon} must be at least an interval of {resolution_of(frame.index)}"
@@ -173,7 +183,9 @@ class Forecaster(ABC):
         frame = self.validate(history)
         self._covariates = tuple(column for column in frame.columns if column != LOAD)
         step = resolution_of(frame.index)
-        self._fit(frame, self._grid(frame))
+        # Rows without loads at either end teach nothing; at the end they would pass for the part to calibrate on.
+        taught = observed_span(frame)
+        self._fit(taught, self._grid(taught))
         self._training = {
             "start": frame.index[0].isoformat(),
             "end": (frame.index[-1] + step).isoformat(),
@@ -220,7 +232,7 @@ class Forecaster(ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            ArtifactError: the directory holds something else.
+            ArtifactError: the directory holds something else, or cannot be written.
         """
         manifest = {
             "kind": self.kind,
@@ -265,6 +277,24 @@ class Forecaster(ABC):
     @abstractmethod
     def _restore(self, files: Mapping[str, bytes]) -> None:
         """Take the trained state from files whose hashes have been verified."""
+
+
+def _exact(span: pd.Timedelta) -> str:
+    """A duration in hours where a few digits say it, else in ISO 8601: the same model must come back from it."""
+    hours = f"{span / pd.Timedelta(hours=1):g}h"
+    return hours if pd.Timedelta(hours) == span else str(span.isoformat())
+
+
+def _names_of_covariates(names: object) -> tuple[str, ...]:
+    # A text is a sequence of letters to Python, and never what is meant here.
+    given = names if isinstance(names, list | tuple | set | frozenset) else (None,)
+    if LOAD in given or not all(isinstance(name, str) and name for name in given):
+        raise SettingsError(f"known_future {names!r} must be a list of names of covariates; the load is none")
+    return tuple(sorted({str(name) for name in given}))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _fingerprint(frame: pd.DataFrame) -> str:

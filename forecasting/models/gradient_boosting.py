@@ -5,6 +5,7 @@ Learning the change against last week lets trees, which cannot extrapolate, foll
 from residuals on the held-out end of the history; the final booster is then trained on all of it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -22,6 +23,9 @@ from forecasting.sampling import first_target, held_out_from, pairs
 
 _BOOSTER = "booster.txt"
 _CALIBRATION = "calibration.json"
+_MOST_LEAVES = 131_072
+_SMALLEST_SHARE = 0.01
+_FEWEST_HELD_OUT = 60
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,14 @@ class Parameters:
         for name, least in whole.items():
             if getattr(self, name) < least:
                 raise SettingsError(f"gradient_boosting: {name} {getattr(self, name)} must be at least {least}")
-        for name in ("learning_rate", "feature_share", "row_share"):
-            if not 0 < getattr(self, name) <= 1:
-                raise SettingsError(f"gradient_boosting: {name} {getattr(self, name)} must be above 0 and at most 1")
+        if self.leaves > _MOST_LEAVES:
+            raise SettingsError(f"gradient_boosting: leaves {self.leaves} must be at most {_MOST_LEAVES}")
+        if not 0 < self.learning_rate <= 1:
+            raise SettingsError(f"gradient_boosting: learning_rate {self.learning_rate} must be above 0 and at most 1")
+        for name in ("feature_share", "row_share"):
+            if not _SMALLEST_SHARE <= getattr(self, name) <= 1:
+                value = getattr(self, name)
+                raise SettingsError(f"gradient_boosting: {name} {value} must be between {_SMALLEST_SHARE} and 1")
         if self.l2 < 0:
             raise SettingsError(f"gradient_boosting: l2 {self.l2} must not be negative")
 
@@ -64,17 +73,22 @@ class GradientBoosting(Forecaster):
         split = held_out_from(grid, rows)
         generator = np.random.default_rng(self.settings.seed)
         horizon_steps = int(self.settings.horizon / pd.Timedelta(minutes=grid.minutes))
-        origins, targets = pairs(
-            grid,
-            start=first_target(grid),
-            end=rows,
-            horizon_steps=horizon_steps,
-            per_target=self.hyperparameters.lead_times_per_target,
-            generator=generator,
-        )
+        per_target = self.hyperparameters.lead_times_per_target
+
+        def draw(start: int) -> tuple[np.ndarray, np.ndarray]:
+            return pairs(
+                grid, start=start, end=rows, horizon_steps=horizon_steps, per_target=per_target, generator=generator
+            )
+
+        origins, targets = draw(first_target(grid))
         if len(origins) > self.hyperparameters.most_rows:
             chosen = np.linspace(0, len(origins) - 1, self.hyperparameters.most_rows).astype(int)
             origins, targets = origins[chosen], targets[chosen]
+        if (origins >= split).sum() < _FEWEST_HELD_OUT:
+            # A horizon that is long against the history: most origins of the held-out part lie before it.
+            kept, (late_origins, late_targets) = targets < split, draw(split)
+            origins = np.concatenate([origins[kept], late_origins])
+            targets = np.concatenate([targets[kept], late_targets])
         baseline = weekly_baseline(grid, origins=origins, targets=targets)
         table = direct_features(
             grid, origins=origins, targets=targets, baseline=baseline, seasons=tells_seasons(history)
@@ -114,7 +128,11 @@ class GradientBoosting(Forecaster):
             "max_bin": 127,
             "verbosity": -1,
         }
-        data = lightgbm.Dataset(values, label=change, feature_name=self.features, free_raw_data=True)
+        # LightGBM takes no punctuation in names; the manifest has them all, in the same order.
+        plain = all(re.fullmatch(r"[A-Za-z0-9_]+", name) for name in self.features)
+        data = lightgbm.Dataset(
+            values, label=change, feature_name=self.features if plain else "auto", free_raw_data=True
+        )
         return lightgbm.train(settings, data, num_boost_round=chosen.trees)
 
     def _predict(self, window: Window) -> np.ndarray:

@@ -100,15 +100,24 @@ class Lstm(Forecaster):
         chosen = self.hyperparameters
         rows = len(history)
         generator = np.random.default_rng(self.settings.seed)
-        origins, targets = sequences(
-            grid,
-            start=first_target(grid),
-            end=rows,
-            horizon_steps=int(self.settings.horizon / pd.Timedelta(minutes=grid.minutes)),
-            most_origins=chosen.most_origins,
-            leads=chosen.leads_per_origin,
-            generator=generator,
-        )
+        split = held_out_from(grid, rows)
+
+        def draw(start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+            return sequences(
+                grid,
+                start=start,
+                end=end,
+                horizon_steps=int(self.settings.horizon / pd.Timedelta(minutes=grid.minutes)),
+                most_origins=chosen.most_origins,
+                leads=chosen.leads_per_origin,
+                generator=generator,
+            )
+
+        origins, targets = draw(first_target(grid), rows)
+        if not (targets.max(axis=1) < split).any() or not (origins >= split).any():
+            # A horizon that is long against the history: all samples cross the split, so each side gets its own.
+            sides = draw(first_target(grid), split), draw(split, rows)
+            origins, targets = (np.concatenate(parts) for parts in zip(*sides, strict=True))
         flat_origins, flat_targets = np.repeat(origins, targets.shape[1]), targets.ravel()
         baseline = weekly_baseline(grid, origins=flat_origins, targets=flat_targets)
         pairs = direct_features(
@@ -118,7 +127,6 @@ class Lstm(Forecaster):
         self.features = list(table.columns)
         change = grid.load[flat_targets] - baseline
         past = recent_hours(grid, origins=origins, hours=_PAST_HOURS)
-        split = held_out_from(grid, rows)
         early, late = np.flatnonzero(targets.max(axis=1) < split), np.flatnonzero(origins >= split)
         values = table.to_numpy()
         self._scaling = _scaling(values.reshape(*targets.shape, -1)[early], change.reshape(targets.shape)[early], grid)

@@ -22,6 +22,7 @@ class SeasonalNaive(Forecaster):
     """Load of the last known week; the spread is that of its errors over the last twelve weeks, by local hour."""
 
     kind: ClassVar[str] = "seasonal_naive"
+    holds_out: ClassVar[bool] = False
 
     def _fit(self, history: pd.DataFrame, grid: Grid) -> None:
         rows = len(history)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting import DataContractError, NotFittedError, backtest, daily_origins
+from forecasting import DataContractError, NotFittedError, SettingsError, backtest, daily_origins
 from forecasting.metrics import METRICS
 
 QUANTILES = [0.1, 0.5, 0.9]
@@ -160,3 +160,31 @@ def test_progress_is_told_after_each_origin(new_model, demand):
 def test_an_origin_that_cannot_be_forecast_from_is_refused(origins, words, new_model, demand):
     with pytest.raises(DataContractError, match=words):
         backtest(new_model("seasonal_naive"), demand(days=40), origins=origins)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"timezone": "Mars"}, "IANA"),
+        ({"horizon": "soon"}, "not a duration"),
+        ({"horizon": "-2h"}, "positive"),
+        ({"count": 0}, "count 0"),
+        ({"every_days": 0}, "every_days 0"),
+        ({"every_days": 1.5}, r"every_days 1\.5"),
+    ],
+)
+def test_origins_of_wrong_settings_are_refused_by_name(options, words, demand):
+    with pytest.raises(SettingsError, match=words):
+        daily_origins(demand(), **{"timezone": "Europe/London", "horizon": "48h", "count": 2, **options})
+
+
+@pytest.mark.parametrize("origins", [None, ["2024-03-01T00:00Z"], pd.Timestamp("2024-03-01T00:00Z")])
+def test_origins_that_are_no_index_of_times_are_refused(origins, new_model, demand):
+    with pytest.raises(DataContractError, match="origins are a pandas DatetimeIndex"):
+        backtest(new_model("seasonal_naive"), demand(), origins=origins)
+
+
+def test_an_origin_in_another_age_is_no_row_of_the_history(new_model, demand):
+    origins = pd.DatetimeIndex(np.array(["3000-01-01"], dtype="datetime64[s]")).tz_localize("UTC")
+    with pytest.raises(DataContractError, match=r"origin 0 .* is no row"):
+        backtest(new_model("seasonal_naive"), demand(), origins=origins)

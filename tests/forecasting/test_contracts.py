@@ -104,3 +104,35 @@ def test_a_future_without_a_trained_covariate_is_refused_by_name() -> None:
     past = history().assign(temperature=5.0)
     with pytest.raises(DataContractError, match=r"future lacks the covariates \['temperature'\]"):
         window(past, pd.DataFrame(index=past.index[-1:] + pd.Timedelta(hours=1)), ("temperature",))
+
+
+@pytest.mark.parametrize("year", ["0900", "1700", "2262", "3000"])
+def test_a_timestamp_outside_the_centuries_of_electricity_is_named(year: str) -> None:
+    index = pd.date_range(f"{year}-01-02", periods=400, freq="1h", tz="UTC", unit="s")
+    with pytest.raises(DataContractError, match=f"row 0 of history is {year}-01-02"):
+        validate_history(history().set_axis(index))
+
+
+@pytest.mark.parametrize("freq", ["1s", "1min", "7min", "2h"])
+def test_a_step_that_is_no_part_of_the_hour_or_too_fine_is_refused(freq: str) -> None:
+    with pytest.raises(DataContractError, match="divides the hour and is 5 minutes at least"):
+        validate_history(history(rows=200_000 if freq == "1s" else 20_000, freq=freq))
+
+
+@pytest.mark.parametrize("dtype", ["object", "string", "category", "complex128"])
+def test_numbers_of_a_dtype_that_holds_anything_are_refused_by_their_dtype(dtype: str) -> None:
+    with pytest.raises(DataContractError, match=f"column 'load' of history has the dtype {dtype}"):
+        validate_history(history().astype({"load": dtype}))
+
+
+def test_a_value_beyond_any_load_is_named() -> None:
+    frame = history()
+    frame.iloc[3, 0] = 1e300
+    with pytest.raises(DataContractError, match=r"row 3 .*1e\+300 is too large"):
+        validate_history(frame)
+
+
+def test_the_step_that_is_expected_is_one_that_occurs() -> None:
+    future = pd.DataFrame(index=pd.DatetimeIndex(["2024-03-01T00:00Z", "2024-03-01T01:00Z", "2024-03-01T03:00Z"]))
+    with pytest.raises(DataContractError, match=r"row 2 of future .* every step is 60 min"):
+        validate_window(history(), future, horizon=60 * DAY, covariates=(), resolution=pd.Timedelta(hours=1))

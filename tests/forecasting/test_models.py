@@ -200,6 +200,12 @@ def test_the_parameters_of_a_model_make_the_same_model_again(new_model):
             assert again.settings == model.settings
 
 
+@pytest.mark.parametrize("minutes", [61, 80, 90, 100])
+def test_a_horizon_of_any_minutes_comes_back_whole_from_the_parameters(minutes, new_model):
+    model = new_model("seasonal_naive", horizon=f"{minutes}min")
+    assert create_model("seasonal_naive", **model.parameters).settings == model.settings
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -210,8 +216,22 @@ def test_the_parameters_of_a_model_make_the_same_model_again(new_model):
         ({"quantiles": (0.0, 0.5)}, "between 0 and 1"),
         ({"horizon": "soon"}, "not a duration"),
         ({"horizon": "-2h"}, "positive"),
+        ({"horizon": "48"}, "not a duration"),
+        ({"horizon": 48}, "not a duration"),
+        ({"horizon": "15d"}, "at most 14 days"),
+        ({"quantiles": "0.5"}, "must be numbers"),
+        ({"quantiles": None}, "must be numbers"),
+        ({"country": 44}, "country 44"),
+        ({"subdivision": ""}, "subdivision ''"),
+        ({"timezone": "posix/Europe/London"}, "IANA"),
         ({"threads": 0}, "threads"),
+        ({"threads": 100_000}, "threads"),
+        ({"threads": "2"}, "threads"),
         ({"seed": -1}, "seed"),
+        ({"seed": 1.5}, "seed"),
+        ({"leaves": 200_000}, "at most 131072"),
+        ({"row_share": 1e-9}, "row_share"),
+        ({"known_future": "temperature"}, "a list of names"),
         ({"trees": 1.5}, "whole number"),
         ({"trees": True}, "whole number"),
         ({"learning_rate": "fast"}, "finite number"),
@@ -247,3 +267,65 @@ def test_one_row_of_the_future_is_forecast_as_among_many(fitted, demand):
     pd.testing.assert_frame_equal(
         fitted("gradient_boosting").predict(history, future.iloc[:1]), whole.iloc[:1], rtol=1e-9, check_freq=False
     )
+
+
+def future_of(history, hours):
+    return pd.DataFrame(index=pd.date_range(history.index[-1], periods=hours + 1, freq="1h")[1:])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_outage_at_the_end_is_no_part_of_what_a_model_is_calibrated_on(kind, new_model, demand):
+    history = demand(days=40, temperature=False)
+    history.iloc[-10 * 24 :, 0] = np.nan
+    forecast = new_model(kind).fit(history).predict(history, future_of(history, 48))
+    assert (forecast[0.9] - forecast[0.1]).min() > 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loads_of_a_week_and_then_none_are_too_few_to_learn_from(kind, new_model, demand):
+    for gone in (slice(7 * 24, None), slice(0, 7 * 24)):
+        history = demand(days=14, temperature=False)
+        history.iloc[gone, 0] = np.nan
+        with pytest.raises(DataContractError, match="too few or too scattered"):
+            new_model(kind).fit(history)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_horizon_as_long_as_the_history_has_a_spread_of_its_own(kind, new_model, demand):
+    history = demand(days=14, temperature=False)
+    forecast = new_model(kind, horizon="14d").fit(history).predict(history, future_of(history, 336))
+    assert_sane(forecast, future_of(history, 336), 200, 1800)
+    assert (forecast[0.9] - forecast[0.1]).mean() > 35
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_known_load_is_enough_to_forecast_from(kind, fitted, demand):
+    history, future = split(demand())
+    history.iloc[1:, 0] = np.nan
+    forecast = fitted(kind).predict(history, future)
+    assert np.isfinite(forecast.to_numpy()).all()
+
+
+def test_a_temperature_that_stood_still_in_training_does_not_explode_when_it_moves(new_model, demand):
+    history, future = split(demand())
+    noise = np.random.default_rng(0).normal(size=len(history))
+    still = history.assign(temperature=10 + 1e-9 * noise)
+    assert_sane(
+        new_model("arima", known_future=("temperature",)).fit(still).predict(history, future), future, 200, 1800
+    )
+
+
+def test_a_covariate_may_have_any_name(new_model, demand):
+    history, future = split(demand())
+    named = {'wind, 10 m: "[m/s]"': 1.0, "": 2.0}
+    forecast = (
+        new_model("gradient_boosting")
+        .fit(history.assign(**named))
+        .predict(history.assign(**named), future.assign(**named))
+    )
+    assert_sane(forecast, future, 300, 1700)
+
+
+def test_a_country_whose_holidays_are_known_for_some_years_only_can_be_named(new_model, demand):
+    history, future = split(demand())
+    assert_sane(new_model("seasonal_naive", country="IN").fit(history).predict(history, future), future, 300, 1700)
