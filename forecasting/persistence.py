@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forecasting.errors import ArtifactError
+from forecasting.errors import ArtifactError, ForecastingError
 
 if TYPE_CHECKING:
     from forecasting.models.base import Forecaster
@@ -44,7 +44,7 @@ def write(directory: Path, *, manifest: Mapping[str, Any], files: Mapping[str, b
     """Write a model directory atomically and return the SHA-256 of its manifest.
 
     Raises:
-        ArtifactError: the directory exists with other content, or the manifest is not JSON-able.
+        ArtifactError: the directory exists with other content or cannot be written, or the manifest is not JSON-able.
     """
     listed = {name: {"bytes": len(content), "sha256": _sha256(content)} for name, content in files.items()}
     try:
@@ -53,24 +53,12 @@ def write(directory: Path, *, manifest: Mapping[str, Any], files: Mapping[str, b
         raise ArtifactError(f"the manifest cannot be written as JSON: {error}") from error
     encoded = content.encode() + b"\n"
     digest = _sha256(encoded)
-    if directory.exists():
-        return _same_or_refuse(directory, digest)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
-        for name, body in {**files, MANIFEST: encoded}.items():
-            _write_synced(temporary / name, body)
-        temporary.chmod(0o755)
-        _sync_directory(temporary)
-        try:
-            temporary.rename(directory)
-        except OSError:
-            if not directory.exists():
-                raise
-            return _same_or_refuse(directory, digest)
-        _sync_directory(directory.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if not directory.exists() and _write_whole(directory, {**files, MANIFEST: encoded}):
+            return digest
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"the model cannot be written to {directory}: {error}") from error
+    _require_same(directory, digest)
     return digest
 
 
@@ -93,7 +81,7 @@ def read(directory: str | Path, *, expected_sha256: str | None = None) -> Artifa
         )
     try:
         manifest = json.loads(encoded)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{place / MANIFEST} is not JSON: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtifactError(f"{place / MANIFEST} is not a manifest of format {FORMAT}")
@@ -125,12 +113,15 @@ def load_model(directory: str | Path, *, expected_sha256: str | None = None) -> 
 
     artifact = read(directory, expected_sha256=expected_sha256)
     manifest = artifact.manifest
-    parameters = dict(manifest["parameters"])
-    model = create_model(manifest["kind"], **parameters)
     try:
+        model = create_model(manifest["kind"], **manifest["parameters"])
         model.restore(training=manifest["training"], features=manifest["features"], files=artifact.files)
-    except (KeyError, ValueError, TypeError) as error:
-        raise ArtifactError(f"{directory} does not hold the state of a {manifest['kind']} model: {error}") from error
+    except ForecastingError:
+        raise
+    except Exception as error:
+        # A file of another make may break its parser in any way.
+        reason = f"{type(error).__name__}: {error}"
+        raise ArtifactError(f"{directory} does not hold the state of a {manifest['kind']} model: {reason}") from error
     return model
 
 
@@ -158,18 +149,42 @@ def _read_plain(path: Path, *, limit: int) -> bytes:
     """Read a regular file, never through a link, and never more than one byte beyond the limit."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ArtifactError(f"{path} is not a regular file")
         return stream.read(limit + 1)
 
 
-def _same_or_refuse(directory: Path, digest: str) -> str:
-    if read(directory).manifest_sha256 != digest:
+def _write_whole(directory: Path, files: Mapping[str, bytes]) -> bool:
+    """Write a directory under a temporary name, then rename it; False if another has taken its name meanwhile."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name[:40]}.", dir=directory.parent))
+    try:
+        for name, content in files.items():
+            _write_synced(temporary / name, content)
+        temporary.chmod(0o755)
+        _sync_directory(temporary)
+        try:
+            temporary.rename(directory)
+        except OSError:
+            if not directory.exists():
+                raise
+            return False
+        _sync_directory(directory.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return True
+
+
+def _require_same(directory: Path, digest: str) -> None:
+    try:
+        found = read(directory).manifest_sha256
+    except ArtifactError as error:
+        raise ArtifactError(f"{directory} exists and is no whole model; save to a new directory ({error})") from error
+    if found != digest:
         raise ArtifactError(f"{directory} already holds another model; save to a directory of its own")
-    return digest
 
 
 def _write_synced(path: Path, content: bytes) -> None:

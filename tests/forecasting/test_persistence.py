@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import subprocess
@@ -146,6 +147,48 @@ def test_a_save_that_dies_half_way_leaves_nothing_behind(fitted, tmp_path, monke
         raise OSError("disk full")
 
     monkeypatch.setattr(persistence, "_sync_directory", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ArtifactError, match="disk full"):
         fitted("gradient_boosting").save(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(fitted, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for place in (tmp_path / "file" / "model", tmp_path / "nowhere", tmp_path / ("x" * 300)):
+        with pytest.raises(ArtifactError, match="cannot be written to"):
+            fitted("seasonal_naive").save(place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "nowhere"]
+
+
+def test_a_folder_of_something_else_is_left_alone(fitted, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match="is no whole model; save to a new directory"):
+        fitted("seasonal_naive").save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_manifest_without_end_is_refused(saved):
+    (saved[0] / "manifest.json").write_bytes(b"[" * 1_000_000)
+    with pytest.raises(ArtifactError, match="not JSON"):
+        load_model(saved[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"[]", b"{}"])
+def test_files_that_no_model_of_this_library_wrote_are_refused_though_their_hashes_agree(content, fitted, tmp_path):
+    fitted("arima").save(tmp_path / "model")
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    for name in manifest["files"]:
+        (tmp_path / "model" / name).write_bytes(content)
+        manifest["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (tmp_path / "model" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="does not hold the state of a arima model"):
+        load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("parameters", [{}, {"timezone": "UTC", "kind": "arima"}])
+def test_parameters_that_make_no_model_are_refused(parameters, saved):
+    manifest = json.loads((saved[0] / "manifest.json").read_text()) | {"parameters": parameters}
+    (saved[0] / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="does not hold the state"):
+        load_model(saved[0])
