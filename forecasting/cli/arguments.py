@@ -15,9 +15,12 @@ from forecasting.registry import available_models
 
 BAD_INPUT = 2
 """Exit status of bad input, as of bad options."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 _EPILOG = (
-    """exit status: 0 done; 1 a fatal data check failed; 2 bad input or options (one line says row, value and rule)"""
+    "exit status: 0 done; 1 a fatal data check failed; 2 bad input or options (one line says row, value and rule); "
+    "130 interrupted"
 )
 
 
@@ -34,9 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader, such as `head`, has seen enough; what is left goes nowhere, lest the interpreter complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing more is written\n")
+        return INTERRUPTED
     except (ForecastingError, OSError) as error:
         logging.getLogger(__name__).debug("the error arose here", exc_info=True)
-        sys.stderr.write(f"error: {error}\n")
+        reason = str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            reason = f"{error.filename}: {error.strerror}"
+        sys.stderr.write(f"error: {reason}\n")
         return BAD_INPUT
     return status
 

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from forecasting.backtesting import backtest as run_backtest
 from forecasting.backtesting import daily_origins
-from forecasting.calendar import check_timezone
+from forecasting.calendar import check_timezone, checked_duration
 from forecasting.cli.table import Columns, read_history
-from forecasting.contracts import LOAD, resolution_of, validate_history
+from forecasting.contracts import LOAD, YEARS, resolution_of, validate_history
 from forecasting.errors import DataContractError, SettingsError
 from forecasting.models.base import Forecaster
 from forecasting.persistence import load_model
@@ -27,12 +27,13 @@ FATAL_CHECK_FAILED = 1
 def train(options: argparse.Namespace) -> int:
     """Train a model on the loads known as of the issue time and save it."""
     model = _new_model(options)
+    _require_folder_for_a_model(options.output)
     history = _known(_read(options), _as_of(options))
     model.validate(history)
     if options.validate_only:
         return _print_findings(history, model.parameters | {"kind": model.kind})
     _log.info("training %s on %d rows", model.kind, len(history))
-    with tqdm(total=2, desc=f"train {model.kind}", unit="step", file=sys.stderr) as bar:
+    with _progress(total=2, what=f"train {model.kind}", unit="step") as bar:
         model.fit(history)
         bar.update()
         digest = model.save(options.output, provenance={"source": options.csv.name, "as_of": options.as_of})
@@ -60,7 +61,7 @@ def backtest(options: argparse.Namespace) -> int:
         return _print_findings(
             history, model.parameters | {"kind": model.kind, "origins": [str(origin) for origin in origins]}
         )
-    with tqdm(total=len(origins), desc=f"backtest {model.kind}", unit="origin", file=sys.stderr) as bar:
+    with _progress(total=len(origins), what=f"backtest {model.kind}", unit="origin") as bar:
         report = run_backtest(
             model,
             history,
@@ -81,13 +82,17 @@ def forecast(options: argparse.Namespace) -> int:
     table = _read(options)
     validate_history(table)
     step = resolution_of(table.index)
-    horizon = model.settings.horizon if options.horizon is None else _duration(options.horizon)
+    horizon, own = model.settings.horizon, model.settings.horizon
+    if options.horizon is not None:
+        horizon = checked_duration("--horizon", options.horizon)
+        if not step <= horizon <= 2 * own:
+            raise SettingsError(
+                f"--horizon {options.horizon} must be at least an interval, {step}, and at most twice the model's {own}"
+            )
     last_load: pd.Timestamp = table.index[table[LOAD].notna()][-1]
     issue_time = _as_of(options) or last_load + step
     start = issue_time.ceil(step)
     future_index = pd.date_range(start, start + horizon, freq=step, inclusive="left")
-    if len(future_index) == 0:
-        raise SettingsError(f"--horizon {options.horizon} is shorter than an interval of {step}")
     history = _known(table, issue_time)
     future = table.drop(columns=LOAD).reindex(future_index)
     if options.validate_only:
@@ -135,11 +140,26 @@ def _new_model(options: argparse.Namespace) -> Forecaster:
     return create_model(options.kind, **{name: getattr(options, name) for name in settings}, **hyperparameters)
 
 
+def _progress(*, total: int, what: str, unit: str) -> "tqdm[Any]":
+    """A progress bar on standard error, for people only: a file or a pipe gets none."""
+    return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, disable=None)
+
+
 def _require_folders(*files: Path | None) -> None:
     """Hours of work should not end at a folder that does not exist."""
     for file in files:
-        if file is not None and not file.absolute().parent.is_dir():
+        if file is None:
+            continue
+        if not file.absolute().parent.is_dir():
             raise SettingsError(f"{file} cannot be written: there is no folder {file.absolute().parent}")
+        if file.is_dir():
+            raise SettingsError(f"{file} cannot be written: it is a folder")
+
+
+def _require_folder_for_a_model(folder: Path) -> None:
+    """Nor at a folder that holds something else; the same model once more is no harm."""
+    if folder.exists() and not (folder / "manifest.json").exists():
+        raise SettingsError(f"--output {folder} exists and is no model; name a new folder")
 
 
 def _read(options: argparse.Namespace) -> pd.DataFrame:
@@ -176,17 +196,9 @@ def _as_of(options: argparse.Namespace) -> pd.Timestamp | None:
         raise SettingsError(f"--as-of {options.as_of!r} is not an ISO 8601 time") from error
     if moment.tz is None:
         raise SettingsError(f"--as-of {options.as_of!r} has no UTC offset; write it like 2014-11-20T00:00:00Z")
+    if not YEARS[0] <= moment.year < YEARS[1]:
+        raise SettingsError(f"--as-of {options.as_of!r} must lie in the years {YEARS[0]} to {YEARS[1] - 1}")
     return moment.tz_convert("UTC")
-
-
-def _duration(text: str) -> pd.Timedelta:
-    try:
-        span = pd.Timedelta(text)
-    except ValueError as error:
-        raise SettingsError(f"--horizon {text!r} is not a duration such as 24h") from error
-    if not span > pd.Timedelta(0):
-        raise SettingsError(f"--horizon {text!r} must be positive")
-    return span
 
 
 def _print_findings(history: pd.DataFrame, settings: dict[str, Any]) -> int:

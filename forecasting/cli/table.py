@@ -3,6 +3,7 @@
 import gzip
 import logging
 import lzma
+import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -19,7 +20,16 @@ from forecasting.errors import DataContractError
 _log = logging.getLogger(__name__)
 _HEADER_LINES = 1
 _LONGEST_GAP = pd.Timedelta(days=366)
-_UNREADABLE = (ValueError, EOFError, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (
+    ValueError,
+    EOFError,
+    ImportError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _USUAL_LOAD = (LOAD, "load_mw")
 _USUAL_TEMPERATURE = (TEMPERATURE, "temperature_c")
 
@@ -63,7 +73,9 @@ def _text(path: Path) -> pd.DataFrame:
     try:
         # Blank lines stay, so that a row's number tells its line; the header is read as a row to see names given twice.
         lines = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
         reason = " ".join(str(error).split())
         raise DataContractError(
             f"{path} cannot be read as CSV: {reason}", rule="the file is CSV in UTF-8 with a header, whole, as packed"
@@ -84,7 +96,12 @@ def _wanted(raw: pd.DataFrame, path: Path, columns: Columns) -> dict[str, str]:
     load = columns.load or next((name for name in _USUAL_LOAD if name in raw.columns), LOAD)
     temperature = columns.temperature or next((name for name in _USUAL_TEMPERATURE if name in raw.columns), None)
     wanted = {LOAD: load} if temperature is None else {LOAD: load, TEMPERATURE: temperature}
-    wanted |= {name: name for name in columns.covariates}
+    for name in columns.covariates:
+        if wanted.get(name, name) != name:
+            rule = "a covariate is another column than the load and the temperature"
+            message = f"{path}: --covariate {name} and {wanted[name]!r} would both be {name!r}"
+            raise DataContractError(message, rule=rule, value=name)
+        wanted[name] = name
     for name in (columns.time, *wanted.values()):
         if name not in raw.columns:
             raise DataContractError(
@@ -94,7 +111,8 @@ def _wanted(raw: pd.DataFrame, path: Path, columns: Columns) -> dict[str, str]:
 
 
 def _timestamps(text: pd.Series, path: Path, timezone: str | None) -> pd.DatetimeIndex:
-    offset = text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)\s*$", regex=True)
+    # Hours alone are an offset too, as PostgreSQL writes it, but only after a time of day: a date ends in "-01".
+    offset = text.str.strip().str.contains(r"Z$|\d[T ]\d.*[+-]\d\d(?::?\d\d)?$", regex=True)
     parsed = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
     broken = np.flatnonzero(parsed.isna())
     if broken.size:

@@ -1,9 +1,12 @@
 import gzip
 import json
 import logging
+import os
+import pty
 import re
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pandas as pd
@@ -69,8 +72,8 @@ def test_backtest_writes_a_report_and_every_value(csv, tmp_path, capsys):
     assert report["metrics"]["mae"] < report["baseline"]["mae"]
     assert len(pd.read_csv(tmp_path / "values.csv")) == 96
     streams = capsys.readouterr()
-    assert streams.out == ""
-    assert "backtest arima" in streams.err
+    # Progress is for people: what is not a terminal gets none.
+    assert (streams.out, streams.err) == ("", "")
 
 
 def test_validate_only_says_what_it_found_and_writes_nothing(csv, tmp_path, capsys):
@@ -281,3 +284,63 @@ def test_check_passes_good_data_and_fails_where_the_latest_loads_are_missing(csv
     missing.rename_axis("timestamp").to_csv(tmp_path / "missing.csv")
     assert main(["check", str(tmp_path / "missing.csv"), *command]) == 1
     assert "fatal: " in capsys.readouterr().err
+
+
+def test_an_offset_of_hours_alone_is_an_offset(csv, capsys):
+    csv.write_text(csv.read_text().replace("+00:00", "+11"))
+    assert main(["check", str(csv), "--timezone", "Europe/London", "--validate-only"]) == 0
+    assert json.loads(capsys.readouterr().out)["start"] == "2024-01-31T13:00:00+00:00"
+
+
+def test_a_covariate_cannot_take_the_place_of_the_load(csv, capsys):
+    command = ["check", str(csv), "--timezone", "UTC", "--load-column", "temperature", "--covariate", "load"]
+    assert main([*command, "--validate-only"]) == 2
+    assert "--covariate load and 'temperature' would both be 'load'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["demand.tar", "demand.csv.bz2", "demand.csv.zip", "demand.csv.xz"])
+def test_what_is_packed_in_name_only_is_refused_by_name(name, tmp_path, capsys):
+    (tmp_path / name).write_text("junk")
+    assert main(["check", str(tmp_path / name), "--timezone", "UTC"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / name} cannot be read as CSV: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--horizon", "48"], "not a duration"),
+        (["--horizon", "10min"], "at least an interval"),
+        (["--horizon", "30d"], "at most twice"),
+        (["--as-of", "9999-01-01T00:00Z"], "years 1900 to 2199"),
+        (["--output", "."], "it is a folder"),
+    ],
+)
+def test_a_forecast_of_bad_options_is_refused_by_name(options, words, csv, tmp_path, capsys):
+    train = ["train", str(csv), "--timezone", "Europe/London", "--kind", "seasonal_naive"]
+    assert main([*train, "--output", str(tmp_path / "model")]) == 0
+    assert main(["forecast", str(csv), "--model", str(tmp_path / "model"), *options]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_folder_of_something_else_is_refused_before_the_training(csv, tmp_path, capsys):
+    assert main(["train", str(csv), *MODEL, "--output", str(tmp_path)]) == 2
+    assert "is no model; name a new folder" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_one_line_and_the_status_of_shells(csv, tmp_path, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("forecasting.cli.commands.run_backtest", interrupt)
+    assert main(["backtest", str(csv), *MODEL]) == 130
+    assert capsys.readouterr().err == "interrupted; nothing more is written\n"
+
+
+def test_a_terminal_sees_progress(csv, tmp_path):
+    seen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 120))
+    command = [sys.executable, "-m", "forecasting", "train", str(csv), *MODEL, "--output", str(tmp_path / "model")]
+    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=terminal, timeout=60, check=True)
+    os.close(terminal)
+    assert b"train arima: 100%" in os.read(seen, 10_000)
+    os.close(seen)
