@@ -3,14 +3,15 @@
 import importlib
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
 import pandas as pd
 
-from forecasting.calendar import check_timezone
+from forecasting.calendar import check_timezone, checked_duration
 from forecasting.contracts import LOAD
-from forecasting.errors import DataContractError
+from forecasting.errors import DataContractError, SettingsError
 from forecasting.quality.engine import Engine
 from forecasting.quality.results import CheckResult
 from forecasting.quality.settings import CheckSettings
@@ -55,21 +56,21 @@ def run_checks(
 
     Raises:
         DataContractError: the history is no frame with a UTC index and a column `load`.
-        SettingsError: the timezone is no IANA name.
-        ValueError: an unknown or repeated engine, or an `as_of` without timezone.
+        SettingsError: the timezone is no IANA name, the resolution no duration, an engine unknown or repeated, or
+            `as_of` no time with a timezone.
     """
     unknown = [name for name in engines if name not in ENGINES]
     if unknown or len(set(engines)) != len(engines):
-        raise ValueError(f"engines are {list(engines)}; each is one of {list(ENGINES)}, once")
-    if as_of.tzinfo is None:
-        raise ValueError(f"as_of {as_of} has no timezone")
+        raise SettingsError(f"engines are {list(engines)}; each is one of {list(ENGINES)}, once")
+    if not isinstance(as_of, datetime) or as_of.tzinfo is None:
+        raise SettingsError(f"as_of {as_of} is no time, or has no timezone")
     check_timezone(timezone)
     window = CheckedWindow(
         history=_at_the_door(history, name="history"),
         timezone=timezone,
-        resolution=pd.Timedelta(resolution),
+        resolution=checked_duration("resolution", resolution),
         as_of=pd.Timestamp(as_of).tz_convert("UTC"),
-        reference=None if reference is None else _at_the_door(reference, name="reference"),
+        reference=None if reference is None else _with_loads(_at_the_door(reference, name="reference")),
         settings=settings or CheckSettings(),
     )
     directory = None if report_directory is None else Path(report_directory)
@@ -90,7 +91,8 @@ def _run_engine(name: str, window: CheckedWindow, *, directory: Path | None) -> 
     except ImportError as error:
         return [_broken(name, f"{name} cannot be imported: {error}")]
     except Exception as error:  # noqa: BLE001 - third-party engines may raise anything; the gates do not depend on them
-        _log.warning("the engine %s crashed", name, exc_info=True)
+        # Its result says so; where it broke is for those who mend it.
+        _log.debug("the engine %s crashed here", name, exc_info=True)
         return [_broken(name, f"{name} crashed: {type(error).__name__}: {error}")]
 
 
@@ -102,13 +104,22 @@ def _broken(name: str, message: str) -> CheckResult:
     return CheckResult(engine=name, name="engine_runs", status="error", severity="warning", message=message)
 
 
+def _with_loads(reference: pd.DataFrame) -> pd.DataFrame | None:
+    """The reference, or None where it has no load: every range that it gives would be empty, and all would pass."""
+    return reference if pd.to_numeric(reference[LOAD], errors="coerce").notna().any() else None
+
+
 def _at_the_door(frame: pd.DataFrame, *, name: str) -> pd.DataFrame:
     """What no check can say in terms of the series: this is not a history at all."""
     index = frame.index if isinstance(frame, pd.DataFrame) else None
     if not isinstance(index, pd.DatetimeIndex) or str(index.tz) not in {"UTC", "UTC+00:00"} or index.hasnans:
         rule = f"{name} is a DataFrame with a DatetimeIndex in UTC, without NaT"
-        raise DataContractError(f"{name} has the index {type(index).__name__}; rule: {rule}", rule=rule)
+        found = type(frame).__name__ if index is None else f"{type(index).__name__} in {getattr(index, 'tz', None)}"
+        raise DataContractError(f"{name} has the index {found}", rule=rule, value=found)
     if LOAD not in frame.columns:
         rule = f"{name} has a column 'load' in MW"
-        raise DataContractError(f"{name} has the columns {list(frame.columns)}; rule: {rule}", rule=rule)
+        raise DataContractError(f"{name} has the columns {list(frame.columns)}", rule=rule)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise DataContractError(f"{name} has the column {twice[0]!r} twice", rule="column names are unique")
     return frame

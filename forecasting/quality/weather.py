@@ -55,7 +55,9 @@ def temperature_frozen(window: CheckedWindow) -> CheckResult:
     limit = window.settings.max_temperature_frozen_hours
     steps, start = longest_run(temperature.diff() == 0)
     hours = (steps + 1) * window.hours_per_step if steps else 0.0
-    since = f" ({temperature[start]:g} °C until after {window.local(start)})" if start is not None else ""
+    since = ""
+    if start is not None:
+        since = f" ({temperature[start]:g} °C from {window.local(start - window.resolution)} on)"
     return verdict(
         "temperature_frozen",
         failed=hours > limit,

@@ -59,7 +59,15 @@ def _run_suite(comparison: Comparison, *, settings: CheckSettings, displays: boo
         # Deepchecks takes naive times; these are UTC.
         timed = table.assign(valid_time=pd.DatetimeIndex(table.index).tz_localize(None)).reset_index(drop=True)
         observed = timed.dropna(subset=[LOAD]).reset_index(drop=True)
-        return Dataset(observed, label=LOAD, cat_features=["weekday"], datetime_name="valid_time", dataset_name=name)
+        # Left to guess, Deepchecks takes a load of few values for a class, and refuses one that never changes.
+        return Dataset(
+            observed,
+            label=LOAD,
+            label_type="regression",
+            cat_features=["weekday"],
+            datetime_name="valid_time",
+            dataset_name=name,
+        )
 
     sampled: dict[str, Any] = {"n_samples": settings.n_samples, "random_state": SEED}
     suite = Suite(

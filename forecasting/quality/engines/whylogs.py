@@ -98,6 +98,19 @@ def _validate(rules: list[_Rule], view: "DatasetProfileView", *, basis: str, rep
     results = []
     for rule in rules:
         value = _measured(rule, view)
+        if value is None:
+            message = f"there is no {rule.column} to take the {rule.metric} of"
+            results.append(
+                CheckResult(
+                    engine="whylogs",
+                    name=rule.name,
+                    status="skipped",
+                    severity="warning",
+                    message=message,
+                    report=report,
+                )
+            )
+            continue
         results.append(
             CheckResult(
                 engine="whylogs",
@@ -105,7 +118,7 @@ def _validate(rules: list[_Rule], view: "DatasetProfileView", *, basis: str, rep
                 status="passed" if outcomes[rule.name].passed else "failed",
                 severity="warning",
                 value=value,
-                threshold=round(rule.high if value is None or value >= rule.low else rule.low, 6),
+                threshold=round(rule.high if value >= rule.low else rule.low, 6),
                 message=f"{rule.metric} of {rule.column} is {value}{rule.unit}; {rule.low:.6g} to "
                 f"{rule.high:.6g}{rule.unit} is allowed, against {basis}",
                 report=report,
@@ -137,7 +150,8 @@ def _measured(rule: _Rule, view: "DatasetProfileView") -> float | None:
     summary = column.get_metric(kind).to_summary_dict(SummaryConfig())
     if rule.metric == "null_share":
         return round(float(summary["null"] / summary["n"]), 6)
-    value = summary.get(rule.metric)
+    # whylogs gives a mean of zero where it has seen no value.
+    value = summary.get(rule.metric) if summary.get("n") else None
     return None if value is None else round(float(value), 6)
 
 

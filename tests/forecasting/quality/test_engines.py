@@ -176,3 +176,18 @@ def test_a_year_of_half_hours_takes_seconds(check, victoria, tmp_path):
     check(victoria, engines=BOTH, report_directory=tmp_path)
     assert time.process_time() - start < 10
     assert pd.Timedelta(victoria.index[-1] - victoria.index[0]) > pd.Timedelta(days=364)
+
+
+def test_a_temperature_that_is_wholly_missing_has_no_mean(check, victoria):
+    reference, window = victoria.iloc[:8_000], victoria.iloc[8_000:].assign(temperature=np.nan)
+    results = check(window, reference=reference, engines=("whylogs",))
+    assert results["whylogs", "temperature_null_share"].status == "failed"
+    mean = results["whylogs", "temperature_mean"]
+    assert (mean.status, mean.value, mean.message) == ("skipped", None, "there is no temperature to take the mean of")
+
+
+def test_a_load_that_never_changed_is_judged_by_deepchecks_too(check, victoria):
+    frozen = victoria.assign(load=5_000.0)
+    results = check(frozen.iloc[8_000:], reference=frozen.iloc[:8_000], engines=("deepchecks",))
+    assert "error" not in {each.status for each in results.values()}
+    assert results["deepchecks", "is_single_value_window"].status == "failed"

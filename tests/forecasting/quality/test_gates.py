@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forecasting.errors import DataContractError
+from forecasting.errors import DataContractError, SettingsError
 from forecasting.quality import CheckSettings, run_checks
 
 HALF_HOUR = pd.Timedelta(minutes=30)
@@ -235,10 +235,11 @@ def test_any_heap_of_rows_is_judged_without_a_crash(check, data):
         lambda frame: frame.tz_localize(None),
         lambda frame: frame.tz_convert("Europe/London"),
         lambda frame: frame.drop(columns="load"),
+        lambda frame: pd.concat([frame, frame], axis=1),
     ],
 )
 def test_what_is_no_history_at_all_is_refused_at_the_door(victoria, break_it):
-    with pytest.raises(DataContractError, match="rule: "):
+    with pytest.raises(DataContractError, match=r"^[^;]*; rule: [^;]*$"):
         run_checks(
             break_it(victoria),
             timezone="Australia/Melbourne",
@@ -249,13 +250,30 @@ def test_what_is_no_history_at_all_is_refused_at_the_door(victoria, break_it):
 
 
 def test_an_unknown_engine_is_refused(check, victoria):
-    with pytest.raises(ValueError, match="great_expectations"):
+    with pytest.raises(SettingsError, match="great_expectations"):
         check(victoria, engines=("builtin", "great_expectations"))
 
 
 def test_an_as_of_without_timezone_is_refused(check, victoria):
-    with pytest.raises(ValueError, match="no timezone"):
+    with pytest.raises(SettingsError, match="no timezone"):
         check(victoria, as_of=pd.Timestamp("2015-01-01"))
+
+
+@pytest.mark.parametrize("resolution", ["soon", "0min", 30])
+def test_a_resolution_that_is_no_duration_is_refused(check, victoria, resolution):
+    with pytest.raises(SettingsError, match="resolution"):
+        check(victoria, resolution=resolution)
+
+
+def test_a_reference_without_loads_is_no_reference(check, victoria):
+    reference, window = victoria.iloc[:8_000].assign(load=np.nan), victoria.iloc[8_000:]
+    assert check(window, reference=reference) == check(window)
+
+
+def test_a_frozen_temperature_is_located_where_it_starts(check, victoria):
+    victoria.iloc[6_000:6_100, 1] = 12.5
+    start = victoria.index[6_000].tz_convert("Australia/Melbourne").strftime("%Y-%m-%d %H:%M%z")
+    assert f"(12.5 °C from {start} on)" in check(victoria)["builtin", "temperature_frozen"].message
 
 
 @pytest.mark.parametrize(
