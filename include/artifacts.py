@@ -28,15 +28,25 @@ def save_artifact(model: Forecaster, uri: str, *, provenance: Mapping[str, Any])
 
     What a killed or broken attempt left at `uri` is replaced, so give a key that no other training has. On a local
     disk the folder appears whole; on object storage the manifest, without which nothing is read, is written last.
+
+    Raises:
+        BadArtifact: it cannot be written, to a full disk say; another try may do.
     """
     from forecasting import ArtifactError
 
-    filesystem, path = fsspec.core.url_to_fs(uri)
-    if isinstance(filesystem, LocalFileSystem):
+    try:
+        filesystem, path = fsspec.core.url_to_fs(uri)
+        if not isinstance(filesystem, LocalFileSystem):
+            return _upload(model, filesystem, path, provenance=provenance)
         with suppress(ArtifactError):
             return model.save(path, provenance=provenance)
         shutil.rmtree(path, ignore_errors=True)
         return model.save(path, provenance=provenance)
+    except (ArtifactError, OSError, ValueError) as error:
+        raise BadArtifact(f"The artifact {uri} cannot be written: {error}") from error
+
+
+def _upload(model: Forecaster, filesystem: Any, path: str, *, provenance: Mapping[str, Any]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / "model"
         digest = model.save(local, provenance=provenance)

@@ -38,7 +38,7 @@ class NothingToPublish(PipelineError):
 
 
 class BadArtifact(PipelineError):
-    """An artifact is missing or not what was registered."""
+    """An artifact is missing, not what was registered, or cannot be written."""
 
 
 class BatchFailed(PipelineError):

@@ -10,7 +10,7 @@ import pytest
 
 from forecasting import Forecaster, create_model
 from include.artifacts import code_version, load_artifact, save_artifact
-from include.errors import BadArtifact
+from include.errors import BadArtifact, Refusal
 from tests.include.town import TIMEZONE, readings
 
 PROVENANCE = {"series": "town"}
@@ -53,6 +53,13 @@ def test_what_a_broken_attempt_left_is_replaced(model: Forecaster, uri: str) -> 
     filesystem.pipe_file(f"{path}/manifest.json", b'{"format": 1')
     digest = save_artifact(model, uri, provenance=PROVENANCE)
     assert load_artifact(uri, sha256=digest).kind == "seasonal_naive"
+
+
+def test_a_place_that_cannot_be_written_is_an_error_that_may_pass(model: Forecaster, tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("a file where a folder should be")
+    with pytest.raises(BadArtifact, match=r"full/key cannot be written: ") as failure:
+        save_artifact(model, f"file://{tmp_path}/full/key", provenance=PROVENANCE)
+    assert not isinstance(failure.value, Refusal)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "calibration.json"])
