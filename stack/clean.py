@@ -12,11 +12,13 @@ from stack.home import CHECKOUT, Home
 from stack.service_user import remove_shelters
 
 ENVIRONMENTS = (".venv", ".venv-services", ".venv-uv")
-STATE = (
-    *("logs", "artifacts", "reports", "mail", "airflow", "pgdata", "valkey", "celerybeat-schedule"),
-    *("secrets.json", ".secrets.json.", "state.json", "state.new", "stack.lock"),
-)
-"""How the names begin of what a stack keeps."""
+STATE = {
+    *("logs", "artifacts", "reports", "mail", "airflow", "pgdata", "pgdata.new", "pgdata.password", "valkey"),
+    *("secrets.json", "state.json", "state.new", "stack.lock"),
+}
+"""What a stack keeps."""
+STATE_PREFIXES = ("celerybeat-schedule", ".secrets.json.")
+"""How the names of its other files begin."""
 CACHES = (".pytest_cache", ".mypy_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis", "htmlcov")
 
 
@@ -42,7 +44,7 @@ def main() -> int:
 def _remove_state(home: Home) -> None:
     """Remove what a stack keeps, and the folder unless it holds something else: GRIDCAST_HOME may be anybody's."""
     for path in home.root.iterdir():
-        if path.name.startswith(STATE):
+        if path.name in STATE or path.name.startswith(STATE_PREFIXES):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     others = sorted(path.name for path in home.root.iterdir())
     if others:

@@ -40,12 +40,14 @@ def test_state_and_environments_go(checkout: Path) -> None:
 
 
 def test_what_else_lies_in_the_state_folder_stays_and_is_named(checkout: Path) -> None:
-    thesis = checkout.parent / "home" / "thesis.tex"
-    thesis.write_text("mine")
+    home = checkout.parent / "home"
+    (home / "thesis.tex").write_text("mine")
+    (home / "reports-2026").mkdir()
+    (home / "celerybeat-schedule.dat").touch()
     done = _clean(checkout)
     assert done.returncode == 0
-    assert "since no stack made it: thesis.tex" in done.stderr
-    assert [path.name for path in thesis.parent.iterdir()] == ["thesis.tex"]
+    assert "since no stack made it: reports-2026, thesis.tex" in done.stderr
+    assert sorted(path.name for path in home.iterdir()) == ["reports-2026", "thesis.tex"]
 
 
 def test_a_stack_that_runs_keeps_its_folder(checkout: Path) -> None:
