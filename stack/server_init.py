@@ -6,6 +6,7 @@ portal's service token are made in the file that GRIDCAST_SECRETS names, on a vo
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -24,7 +25,7 @@ FAB_ROLES = {"admin": "Admin", "forecaster": "User", "approver": "Viewer", "oper
 
 def initialise_portal(environment: Mapping[str, str]) -> None:
     """Migrate the portal's tables; make people, token, series and sources."""
-    secrets = Path(environment["GRIDCAST_SECRETS"])
+    secrets = Path(_required(environment, "GRIDCAST_SECRETS"))
     load_credentials(secrets)
     _run("portal", "migrate", "--no-input")
     _run("portal", "bootstrap", "--secrets", str(secrets))
@@ -33,12 +34,12 @@ def initialise_portal(environment: Mapping[str, str]) -> None:
 
 def initialise_airflow(environment: Mapping[str, str]) -> None:
     """Make and migrate Airflow's database; make its users and its connection to the portal."""
-    known = load_credentials(Path(environment["GRIDCAST_SECRETS"]))
+    known = load_credentials(Path(_required(environment, "GRIDCAST_SECRETS")))
     if "service_token" not in known:
         raise StackError("the portal has made no service token yet; run `python -m stack.server_init portal` first")
-    ensure_database(sibling(environment["DATABASE_URL"], "_airflow"))
+    ensure_database(sibling(_required(environment, "DATABASE_URL"), "_airflow"))
     _run("airflow", "db", "migrate")
-    host, _, port = environment["PORTAL_ADDRESS"].partition(":")
+    host, _, port = _required(environment, "PORTAL_ADDRESS").partition(":")
     connection = {"conn_type": "http", "schema": "http", "host": host, "port": int(port or 80)}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"portal_default": {**connection, "password": known["service_token"]}}, file)
@@ -49,11 +50,30 @@ def initialise_airflow(environment: Mapping[str, str]) -> None:
         _run("airflow", "users", "create", *about, "--lastname", "Gridcast", "--password", known["users"][name])
 
 
+def _required(environment: Mapping[str, str], name: str) -> str:
+    if not environment.get(name):
+        raise StackError(f"{name} is not set; docker-compose.airflow.yml says what it is for")
+    return environment[name]
+
+
 def _run(module: str, *arguments: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=CHECKOUT, check=False)
     if done.returncode:
         raise StackError(f"{module} {arguments[0]} failed with exit code {done.returncode}; its message is above")
 
 
+def main() -> int:
+    """Initialise the part that is named; what is wrong is said in a line."""
+    parts = {"portal": initialise_portal, "airflow": initialise_airflow}
+    parser = argparse.ArgumentParser(prog="python -m stack.server_init", description=__doc__)
+    parser.add_argument("part", choices=parts)
+    try:
+        parts[parser.parse_args().part](os.environ)
+    except StackError as error:
+        print(f"[gridcast] {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    {"portal": initialise_portal, "airflow": initialise_airflow}[sys.argv[1]](os.environ)
+    sys.exit(main())
