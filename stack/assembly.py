@@ -45,7 +45,7 @@ class Stack:
     portal_url: str
     airflow_url: str
     mail: Path | None
-    stepped_over: Mapping[str, int]
+    stepped_over: Mapping[str, tuple[int, int]]
 
 
 @contextmanager

@@ -25,7 +25,8 @@ class Ports:
         self._preferred = preferred
         self._holds: list[socket.socket] = []
         self.chosen: dict[str, int] = {}
-        self.stepped_over: dict[str, int] = {}
+        self.stepped_over: dict[str, tuple[int, int]] = {}
+        """By name: the preferred port, which was taken, and the one in its place."""
 
     def choose(self, name: str) -> int:
         """Take the preferred port of ``name``, or the next free one.
@@ -45,7 +46,7 @@ class Ports:
         for port in range(first, min(first + STEPS, 65536)):
             if self._take(port):
                 if port != first:
-                    self.stepped_over[name] = first
+                    self.stepped_over[name] = (first, port)
                 self.chosen[name] = port
                 return port
         raise StackError(f"no free port for {name} from {first} to {first + STEPS - 1}; set {variable}")

@@ -40,12 +40,12 @@ def addresses(stack: Stack) -> str:
         "",
         "  people, on the portal and in Airflow:",
         *[f"    {name:<12}{password}" for name, password in users.items()],
-        *[
-            f"\n  {name}'s usual port {port} is taken; see above for the one in use"
-            for name, port in stack.stepped_over.items()
-        ],
         "",
     ]
+    if stack.stepped_over:
+        lines.append("  ports that were taken, and those in their place:")
+        lines += [f"    {name:<12}{usual} → {port}" for name, (usual, port) in stack.stepped_over.items()]
+        lines.append("")
     return "\n".join(lines)
 
 

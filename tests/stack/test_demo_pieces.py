@@ -5,16 +5,21 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from stack.assembly import Stack
 from stack.demo import error_of
 from stack.demo_plan import REPLAYS, Replay
 from stack.demo_report import compared, live_errors
+from stack.home import Home
 from stack.log_follow import LogFollower
 from stack.progress import Progress
+from stack.serve import addresses
+from stack.supervisor import Supervisor
 
 
 @pytest.mark.parametrize("replay", REPLAYS, ids=lambda replay: replay.series)
@@ -159,3 +164,20 @@ def test_a_followed_line_leaves_out_its_place_in_the_source_and_is_cut_when_it_i
     assert first == "scheduler | Workload finished"
     assert len(second) < 300
     assert second.endswith("x…")
+
+
+def test_serve_says_where_everything_answers_and_which_ports_it_stepped_over(tmp_path: Path) -> None:
+    stack = Stack(
+        home=Home(tmp_path),
+        supervisor=Supervisor(tmp_path),
+        credentials={"users": {"operator": "a password"}, "service_token": "a token"},
+        portal_url="http://127.0.0.1:8001",
+        airflow_url="http://127.0.0.1:8080",
+        mail=None,
+        stepped_over={"portal": (8000, 8001)},
+    )
+    shown = addresses(stack)
+    assert "http://127.0.0.1:8001/api/docs/    token: a token" in shown
+    assert "operator    a password" in shown
+    assert "portal      8000 → 8001" in shown
+    assert "taken" not in addresses(replace(stack, stepped_over={}))

@@ -22,7 +22,7 @@ def test_a_taken_port_is_stepped_over_and_named(taken: int) -> None:
     chosen = ports.choose("portal")
     ports.release()
     assert taken < chosen
-    assert ports.stepped_over == {"portal": taken}
+    assert ports.stepped_over == {"portal": (taken, ports.chosen["portal"])}
     assert ports.chosen == {"portal": chosen}
 
 
