@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q
 
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
 from portal.alerts.outbox import enqueue
+from portal.core.permissions import require
 
 if TYPE_CHECKING:
     from portal.quality.models import CheckResult, CheckRun
@@ -25,10 +25,6 @@ DEFAULT_RULE = "A failed check mails the operators"
 
 class AlertError(Exception):
     """An operation on alerts that was refused; the message says why and is fit to be shown."""
-
-
-class NotPermitted(AlertError, PermissionDenied):
-    """The person lacks the permission."""
 
 
 class NotFiring(AlertError):
@@ -43,8 +39,7 @@ def ensure_default_rule() -> AlertRule:
 
 def change_rule(rule: AlertRule, *, by: User, changes: Mapping[str, Any]) -> AlertRule:
     """Change validated fields of a rule; who did it stays in the rule's history. Raises NotPermitted."""
-    if not by.has_perm("alerts.change_alertrule"):
-        raise NotPermitted(f"{by} is not permitted to change alert rules: alerts.change_alertrule is missing.")
+    require(by, "alerts.change_alertrule", doing="change alert rules")
     with transaction.atomic():
         locked = AlertRule.objects.select_for_update(no_key=True).get(pk=rule.pk)
         for name, value in changes.items():
@@ -63,8 +58,7 @@ def require_firing(alert: Alert) -> None:
 
 def acknowledge_alert(alert: Alert, *, by: User, at: datetime) -> Alert:
     """Say that somebody looks after a firing alert. Raises NotPermitted, NotFiring."""
-    if not by.has_perm("alerts.acknowledge_alert"):
-        raise NotPermitted(f"{by} is not permitted to acknowledge alerts: alerts.acknowledge_alert is missing.")
+    require(by, "alerts.acknowledge_alert", doing="acknowledge alerts")
     with transaction.atomic():
         locked = Alert.objects.select_for_update(of=("self",), no_key=True).select_related("series").get(pk=alert.pk)
         require_firing(locked)

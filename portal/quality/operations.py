@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import TypeAlias
 
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.db import transaction
 
 from portal.alerts.operations import evaluate_check_run
+from portal.core.permissions import require
 from portal.quality.models import REPORT_NAME, CheckReport, CheckResult, CheckRun
 from portal.series.models import Series
 
@@ -24,10 +25,6 @@ MAX_REPORT_BYTES = 32 * 1024 * 1024
 
 class QualityError(Exception):
     """A quality operation that was refused; the message says why and is fit to be shown."""
-
-
-class NotPermitted(QualityError, PermissionDenied):
-    """The person lacks the permission."""
 
 
 class ReportRefused(QualityError):
@@ -71,8 +68,7 @@ def record_check_run(
 
     The period is half-open; all times are aware. `at` is when the portal was told. Raises NotPermitted.
     """
-    if not by.has_perm("quality.add_checkrun"):
-        raise NotPermitted(f"{by} is not permitted to record check runs: quality.add_checkrun is missing.")
+    require(by, "quality.add_checkrun", doing="record check runs")
     with transaction.atomic():
         run = CheckRun.objects.create(
             series=series,
@@ -106,8 +102,7 @@ def store_report(run: CheckRun, *, name: str, content: bytes, by: User) -> tuple
 
     Returns the report and whether it is new. Raises NotPermitted, ReportRefused.
     """
-    if not by.has_perm("quality.add_checkreport"):
-        raise NotPermitted(f"{by} is not permitted to store reports: quality.add_checkreport is missing.")
+    require(by, "quality.add_checkreport", doing="store reports")
     try:
         REPORT_NAME(name)
     except ValidationError as error:

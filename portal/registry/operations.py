@@ -12,20 +12,16 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Max
 
+from portal.core.permissions import require
 from portal.registry.models import Decision, ModelVersion
 from portal.series.models import Series
 
 
 class RegistryError(Exception):
     """A registry operation that was refused; the message says why and is fit to be shown."""
-
-
-class NotPermitted(RegistryError, PermissionDenied):
-    """The person lacks the permission."""
 
 
 class SelfApprovalRefused(RegistryError):
@@ -65,7 +61,7 @@ def register_candidate(series: Series, *, training: Training, by: User) -> tuple
 
     Returns the model version and whether it is new. Raises NotPermitted.
     """
-    _require(by, "registry.add_modelversion", "register models")
+    require(by, "registry.add_modelversion", doing="register models")
     with transaction.atomic():
         _lock_series(series)
         registered = ModelVersion.objects.filter(series=series, training_key=training.training_key).first()
@@ -100,7 +96,7 @@ def approve_model(model: ModelVersion, *, by: User, reason: str, at: datetime) -
 
     Returns the model as stored. Raises NotPermitted, ReasonMissing, SelfApprovalRefused, AlreadyDecided.
     """
-    _require(by, "registry.approve_modelversion", "approve models")
+    require(by, "registry.approve_modelversion", doing="approve models")
     reason = _stated(reason)
     with transaction.atomic():
         candidate = _lock_candidate(model)
@@ -140,7 +136,7 @@ def reject_model(model: ModelVersion, *, by: User, reason: str, at: datetime) ->
 
     Returns the model as stored. Raises NotPermitted, ReasonMissing, AlreadyDecided.
     """
-    _require(by, "registry.reject_modelversion", "reject models")
+    require(by, "registry.reject_modelversion", doing="reject models")
     reason = _stated(reason)
     with transaction.atomic():
         candidate = _lock_candidate(model)
@@ -148,11 +144,6 @@ def reject_model(model: ModelVersion, *, by: User, reason: str, at: datetime) ->
         candidate.save(update_fields=("status",))
         Decision.objects.create(model=candidate, decision=Decision.Kind.REJECT, by=by, reason=reason, at=at)
         return candidate
-
-
-def _require(person: User, permission: str, doing: str) -> None:
-    if not person.has_perm(permission):
-        raise NotPermitted(f"{person} is not permitted to {doing}: the permission {permission} is missing.")
 
 
 def _stated(reason: str) -> str:

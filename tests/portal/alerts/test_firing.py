@@ -15,12 +15,12 @@ from portal.alerts.models import Alert, AlertRule, OutboxMessage
 from portal.alerts.operations import (
     DEFAULT_RULE,
     NotFiring,
-    NotPermitted,
     acknowledge_alert,
     change_rule,
     ensure_default_rule,
 )
 from portal.alerts.queries import recipients
+from portal.core.permissions import NotPermitted
 from portal.quality.models import CheckRun
 from portal.quality.operations import Finding
 from portal.series.models import Series

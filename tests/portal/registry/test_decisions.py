@@ -11,10 +11,10 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connections
 
+from portal.core.permissions import NotPermitted
 from portal.registry.models import Decision, ModelVersion
 from portal.registry.operations import (
     AlreadyDecided,
-    NotPermitted,
     ReasonMissing,
     RegistryError,
     SelfApprovalRefused,

@@ -10,8 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connections
 
+from portal.core.permissions import NotPermitted
 from portal.registry.models import ModelVersion
-from portal.registry.operations import NotPermitted, Training, register_candidate
+from portal.registry.operations import Training, register_candidate
 from portal.series.models import Series
 
 MakeTraining = Callable[..., Training]
