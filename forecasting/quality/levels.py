@@ -35,6 +35,9 @@ def load_in_range(window: CheckedWindow) -> CheckResult:
     """
     basis = window.load if window.reference is None else window.reference[LOAD]
     low_quartile, median, high_quartile = basis.quantile([0.25, 0.5, 0.75])
+    if not high_quartile > low_quartile:
+        message = f"the middle half of the loads is {median:g} MW throughout: that gives no range"
+        return skipped("load_in_range", severity="fatal", message=message)
     reach = window.settings.range_iqrs * (high_quartile - low_quartile)
     low, high = median - reach, median + reach
     outside = window.load[(window.load < low) | (window.load > high)]

@@ -117,6 +117,14 @@ def test_a_single_load_in_the_wrong_unit_is_out_of_range(check, victoria, row, f
     assert "load_in_range" in failed(check(victoria))
 
 
+def test_a_reference_of_one_value_for_the_most_part_gives_no_range(check, victoria):
+    """A site that draws 5000 MW day and night, and now and then something else."""
+    reference, window = victoria.iloc[:8_000].assign(load=5_000.0), victoria.iloc[8_000:]
+    result = check(window, reference=reference)["builtin", "load_in_range"]
+    assert result.status == "skipped"
+    assert "5000 MW throughout" in result.message
+
+
 def test_the_range_is_the_references_where_there_is_one(check, victoria):
     reference, window = victoria.iloc[:8_000], victoria.iloc[8_000:].assign(load=lambda frame: frame["load"] * 10)
     assert "load_in_range" not in failed(check(window))
