@@ -131,13 +131,12 @@ class AirflowClient:
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One request; a connection that breaks on the way is tried again, once, for reads."""
-        try:
-            return self._http.request(method, path, **options)
-        except httpx.TransportError as error:
-            if method != "GET":
-                raise NoAnswerError(f"Airflow does not answer {method} {path}: {error}") from error
-        time.sleep(1)
-        try:
-            return self._http.request(method, path, **options)
-        except httpx.TransportError as error:
-            raise NoAnswerError(f"Airflow does not answer {method} {path}: {error}") from error
+        left = 2 if method == "GET" else 1
+        while True:
+            try:
+                return self._http.request(method, path, **options)
+            except httpx.TransportError as error:
+                left -= 1
+                if not left:
+                    raise NoAnswerError(f"Airflow does not answer {method} {path}: {error}") from error
+            time.sleep(1)

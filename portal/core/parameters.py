@@ -12,8 +12,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from portal.core.columns import EARLIEST, LATEST
 from portal.core.problems import Problem
+from portal.core.times import Unplaced, require_placed
 
 
 def time_parameter(name: str, description: str) -> OpenApiParameter:
@@ -28,16 +28,8 @@ def read_time(request: Request, name: str) -> datetime | None:
         return None
     try:
         return _placed(text)
-    except _Unplaced as unplaced:
+    except Unplaced as unplaced:
         raise _refusal(name, text, unplaced.rule, unplaced.what) from None
-
-
-class _Unplaced(ValueError):
-    """Why a text is no time that can be used: the rule, and how a sentence about it ends."""
-
-    def __init__(self, rule: str, what: str) -> None:
-        super().__init__(what)
-        self.rule, self.what = rule, what
 
 
 def _placed(text: str) -> datetime:
@@ -46,11 +38,8 @@ def _placed(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise _Unplaced("time", "is not a time such as 2014-11-02T00:00:00Z") from None
-    if time.tzinfo is None:
-        raise _Unplaced("naive", "has no timezone; append Z for UTC")
-    if not EARLIEST <= time < LATEST:
-        raise _Unplaced("out_of_range", f"is not within {EARLIEST:%Y} and {LATEST:%Y}")
+        raise Unplaced("time", "is not a time such as 2014-11-02T00:00:00Z") from None
+    require_placed(time)
     return time.astimezone(UTC)
 
 
@@ -60,7 +49,7 @@ class _TimeFormField(IsoDateTimeField):
             return None
         try:
             return _placed(value)
-        except _Unplaced as unplaced:
+        except Unplaced as unplaced:
             raise forms.ValidationError(f"The time {unplaced.what}.", code=unplaced.rule) from None
 
 

@@ -1,4 +1,4 @@
-"""Times in JSON bodies: each says its zone, and lies within the years that are no slip of a digit."""
+"""Times from outside: each says its zone, and lies within the years that are no slip of a digit."""
 
 from __future__ import annotations
 
@@ -9,17 +9,28 @@ from rest_framework import serializers
 from portal.core.columns import EARLIEST, LATEST
 
 
-class TimeField(serializers.DateTimeField):
-    """An ISO 8601 time with an offset; one without cannot be placed, and is not taken for the server's own."""
+class Unplaced(ValueError):
+    """Why something is no time that can be used: the rule, and how a sentence about it ends."""
 
-    default_error_messages = {  # noqa: RUF012  # as serializer fields have it
-        "naive": "The time has no timezone; append Z for UTC.",
-        "out_of_range": f"The time is not within {EARLIEST:%Y} and {LATEST:%Y}.",
-    }
+    def __init__(self, rule: str, what: str) -> None:
+        super().__init__(what)
+        self.rule, self.what = rule, what
+
+
+def require_placed(time: datetime) -> None:
+    """Raise Unplaced for a time without a zone, which is not taken for the server's own, or of a distant year."""
+    if time.tzinfo is None:
+        raise Unplaced("naive", "has no timezone; append Z for UTC")
+    if not EARLIEST <= time < LATEST:
+        raise Unplaced("out_of_range", f"is not within {EARLIEST:%Y} and {LATEST:%Y}")
+
+
+class TimeField(serializers.DateTimeField):
+    """A time in a JSON body, ISO 8601 with an offset."""
 
     def enforce_timezone(self, value: datetime) -> datetime:
-        if value.tzinfo is None:
-            self.fail("naive")
-        if not EARLIEST <= value < LATEST:
-            self.fail("out_of_range")
+        try:
+            require_placed(value)
+        except Unplaced as unplaced:
+            raise serializers.ValidationError(f"The time {unplaced.what}.", code=unplaced.rule) from None
         return super().enforce_timezone(value)
