@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from forecasting.models.base import Forecaster
     from forecasting.persistence import load_model
     from forecasting.registry import available_models, create_model
+    from forecasting.tuning import Tuning, tune
 
 _HOMES = {
     "ArtifactError": "errors",
@@ -35,12 +36,14 @@ _HOMES = {
     "ForecastingError": "errors",
     "NotFittedError": "errors",
     "SettingsError": "errors",
+    "Tuning": "tuning",
     "UnknownModelError": "errors",
     "available_models": "registry",
     "backtest": "backtesting",
     "create_model": "registry",
     "daily_origins": "backtesting",
     "load_model": "persistence",
+    "tune": "tuning",
 }
 
 __all__ = [
@@ -51,12 +54,14 @@ __all__ = [
     "ForecastingError",
     "NotFittedError",
     "SettingsError",
+    "Tuning",
     "UnknownModelError",
     "available_models",
     "backtest",
     "create_model",
     "daily_origins",
     "load_model",
+    "tune",
 ]
 
 
