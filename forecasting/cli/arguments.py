@@ -68,6 +68,7 @@ def _add_train(subcommands: Any) -> None:
     command = _command(subcommands, "train", "Train a model and save it to a directory.", commands.train)
     _data_options(command)
     _model_options(command)
+    _tuning_options(command)
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="new directory for the model")
 
 
@@ -77,6 +78,7 @@ def _add_backtest(subcommands: Any) -> None:
     )
     _data_options(command)
     _model_options(command)
+    _tuning_options(command)
     command.add_argument("--origins", type=int, default=14, help="local midnights to forecast from (default 14)")
     command.add_argument("--every-days", type=int, default=1, help="days between them (default 1)")
     command.add_argument("--refit", action="store_true", help="train again at each origin")
@@ -164,6 +166,17 @@ def _model_options(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="hyper-parameter of the kind; may be repeated",
+    )
+
+
+def _tuning_options(command: argparse.ArgumentParser) -> None:
+    tuning = command.add_argument_group("tuning", "search the hyper-parameters that --set leaves free, before all else")
+    tuning.add_argument(
+        "--tune", type=int, default=0, metavar="TRIALS", help="judge so many on past days; the first is the default"
+    )
+    tuning.add_argument("--tune-seconds", type=float, metavar="SECONDS", help="start no further trial after so long")
+    tuning.add_argument(
+        "--study", type=Path, metavar="DIR", help="keep the search here: the same command resumes it if interrupted"
     )
 
 

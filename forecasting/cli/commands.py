@@ -19,6 +19,7 @@ from forecasting.errors import DataContractError, SettingsError
 from forecasting.models.base import Forecaster
 from forecasting.persistence import load_model
 from forecasting.registry import create_model
+from forecasting.search_space import search_space
 
 _log = logging.getLogger(__name__)
 FATAL_CHECK_FAILED = 1
@@ -27,24 +28,29 @@ FATAL_CHECK_FAILED = 1
 def train(options: argparse.Namespace) -> int:
     """Train a model on the loads known as of the issue time and save it."""
     model = _new_model(options)
+    _check_tuning(options)
     _require_folder_for_a_model(options.output)
     history = _known(_read(options), _as_of(options))
     model.validate(history)
     if options.validate_only:
         return _print_findings(history, model.parameters | {"kind": model.kind})
+    model, study = _tuned(model, history, options)
     _log.info("training %s on %d rows", model.kind, len(history))
     with _progress(total=2, what=f"train {model.kind}", unit="step") as bar:
         model.fit(history)
         bar.update()
-        digest = model.save(options.output, provenance={"source": options.csv.name, "as_of": options.as_of})
+        provenance = {"source": options.csv.name, "as_of": options.as_of, **study}
+        digest = model.save(options.output, provenance=provenance)
         bar.update()
-    _print_json({"model": str(options.output), "sha256": digest, "kind": model.kind, "training": model.training})
+    printed = {"model": str(options.output), "sha256": digest, "kind": model.kind, "training": model.training}
+    _print_json({**printed, **study})
     return 0
 
 
 def backtest(options: argparse.Namespace) -> int:
     """Backtest a kind of model and write the report."""
     model = _new_model(options)
+    _check_tuning(options)
     history = _known(_read(options), _as_of(options))
     model.validate(history)
     _require_folders(options.output, options.predictions)
@@ -61,6 +67,8 @@ def backtest(options: argparse.Namespace) -> int:
         return _print_findings(
             history, model.parameters | {"kind": model.kind, "origins": [str(origin) for origin in origins]}
         )
+    # What the backtest is to judge plays no part in the search.
+    model, study = _tuned(model, history.loc[history.index < origins[0]], options)
     with _progress(total=len(origins), what=f"backtest {model.kind}", unit="origin") as bar:
         report = run_backtest(
             model,
@@ -71,7 +79,7 @@ def backtest(options: argparse.Namespace) -> int:
         )
     if options.predictions is not None:
         report.predictions.to_csv(options.predictions, index=False)
-    _print_json(report.to_dict(), options.output)
+    _print_json({**report.to_dict(), **study}, options.output)
     return 0
 
 
@@ -138,6 +146,33 @@ def _new_model(options: argparse.Namespace) -> Forecaster:
         if name in hyperparameters:
             raise SettingsError(f"--set {name}: this is no hyper-parameter; use --{name.replace('_', '-')}")
     return create_model(options.kind, **{name: getattr(options, name) for name in settings}, **hyperparameters)
+
+
+def _check_tuning(options: argparse.Namespace) -> None:
+    if options.tune == 0 and (options.tune_seconds is not None or options.study is not None):
+        raise SettingsError("--tune-seconds and --study need --tune and a number of trials")
+    if options.tune != 0:
+        search_space(options.kind)
+
+
+def _tuned(model: Forecaster, history: pd.DataFrame, options: argparse.Namespace) -> tuple[Forecaster, dict[str, Any]]:
+    """The model with the hyper-parameters that a search found, and its study; without `--tune`, as it is."""
+    if options.tune == 0:
+        return model, {}
+    from forecasting.tuning import tune
+
+    given = dict(options.hyperparameters)
+    with _progress(total=options.tune, what=f"tune {model.kind}", unit="trial") as bar:
+        tuning = tune(
+            model,
+            history,
+            trials=options.tune,
+            space={name: span for name, span in search_space(model.kind).items() if name not in given},
+            seconds=options.tune_seconds,
+            storage=options.study,
+            progress=lambda done, _: bar.update(done - bar.n),
+        )
+    return tuning.model, {"tuning": tuning.study}
 
 
 def _progress(*, total: int, what: str, unit: str) -> "tqdm[Any]":
