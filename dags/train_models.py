@@ -1,8 +1,9 @@
 """### Train models
 
 Trains one candidate per series and kind on what was known at **As of**, backtests it on held-out days, stores it, and
-registers it in the portal with its evidence. Nothing goes live: an approver decides in the portal, and it is never the
-person who triggered this run. A training that is registered already is not repeated.
+registers it in the portal with its evidence. **Trials of tuning** searches hyper-parameters first, on the days before
+those. Nothing goes live: an approver decides in the portal, and it is never the person who triggered this run. A
+training that is registered already is not repeated.
 
 **By schedule:** weekly, the load series that are marked *scheduled*. **By hand:** the series and kinds that you name.
 A series whose newest check run failed is held.
@@ -35,6 +36,14 @@ from include.plan_task import plan
             examples=list(MODEL_KINDS),
             title="Kinds of models",
             description="One candidate is trained of each.",
+        ),
+        "tuning_trials": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            maximum=1000,
+            title="Trials of tuning",
+            description="How many hyper-parameters are tried before the backtest; 0: none. Empty: what is set for all.",
         ),
     },
 )

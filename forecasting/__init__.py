@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ForecastingError,
         NotFittedError,
         SettingsError,
+        StudyBusyError,
         UnknownModelError,
     )
     from forecasting.models.base import Forecaster
@@ -36,6 +37,7 @@ _HOMES = {
     "ForecastingError": "errors",
     "NotFittedError": "errors",
     "SettingsError": "errors",
+    "StudyBusyError": "errors",
     "Tuning": "tuning",
     "UnknownModelError": "errors",
     "available_models": "registry",
@@ -54,6 +56,7 @@ __all__ = [
     "ForecastingError",
     "NotFittedError",
     "SettingsError",
+    "StudyBusyError",
     "Tuning",
     "UnknownModelError",
     "available_models",

@@ -33,3 +33,7 @@ class NotFittedError(ForecastingError):
 
 class ArtifactError(ForecastingError):
     """A saved model is missing, damaged, swapped or of an unknown format; nothing of it has been parsed."""
+
+
+class StudyBusyError(ForecastingError):
+    """Another process works on the same search of hyper-parameters; once it has ended, this one can go on."""

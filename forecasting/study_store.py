@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forecasting.errors import ArtifactError, ForecastingError, SettingsError
+from forecasting.errors import ArtifactError, SettingsError, StudyBusyError
 
 if TYPE_CHECKING:
     import optuna
@@ -37,7 +37,7 @@ def stored_study(name: str, *, storage: str | Path | None) -> "Iterator[optuna.S
 
     Raises:
         SettingsError: the folder cannot be written to.
-        ForecastingError: another process works on this study.
+        StudyBusyError: another process works on this study.
         ArtifactError: the journal is damaged.
     """
     import optuna
@@ -72,7 +72,7 @@ def _locked(path: Path) -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ForecastingError(f"another process works on the study {path}; wait for it to end") from error
+            raise StudyBusyError(f"another process works on the study {path}; wait for it to end") from error
         yield descriptor
     finally:
         os.close(descriptor)

@@ -91,7 +91,8 @@ def tune(
     Raises:
         SettingsError: the kind has nothing to tune, or an argument is out of range.
         DataContractError: the history breaks the contract, or is too short for the folds.
-        ForecastingError: no trial succeeded, or another process runs this very study.
+        ForecastingError: no trial succeeded.
+        StudyBusyError: another process works on this very study.
         ArtifactError: the stored study is damaged.
     """
     _check_numbers(

@@ -41,6 +41,10 @@ class BadArtifact(PipelineError):
     """An artifact is missing, not what was registered, or cannot be written."""
 
 
+class StudyBusy(PipelineError):
+    """Another process still searches the hyper-parameters of the same training, such as an earlier try of the task."""
+
+
 class BatchFailed(PipelineError):
     """Some series of a batch failed; the others are done. Names each series with its error."""
 

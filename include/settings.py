@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -38,6 +39,14 @@ class Settings(BaseSettings):
     quantiles: tuple[float, ...] = Field((0.1, 0.5, 0.9), description="Levels that are forecast")
     seed: int = Field(0, ge=0, description="Seed of everything random in a training")
     backtest_origins: int = Field(14, ge=1, description="Daily origins held out for a candidate's evidence")
+    tuning_trials: int = Field(
+        0, ge=0, le=1000, description="Trials of the hyper-parameter search before each training; 0 searches nothing"
+    )
+    tuning_folder: Path | None = Field(
+        None,
+        description="Folder of the worker in which an unfinished search is kept, so that the next try resumes it; "
+        "without one it begins anew",
+    )
     training_days: int = Field(730, ge=21, description="Days of history that a training sees")
     context_days: int = Field(35, ge=14, description="Days of history that a forecast starts from")
     check_days: int = Field(28, ge=7, description="Days of history that a check run looks at")

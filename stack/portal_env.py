@@ -63,4 +63,5 @@ def glue_environment(*, home: Home, portal_url: str, data: Path) -> dict[str, st
         # Not Path.as_uri(): it writes a space as %20, which fsspec takes for the name.
         "GRIDCAST_ARTIFACTS_URL": f"file://{home.artifacts}",
         "GRIDCAST_DATA_URL": f"file://{data}",
+        "GRIDCAST_TUNING_FOLDER": str(home.airflow / "studies"),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ import pandas as pd
 
 from forecasting.errors import ForecastingError
 from include.artifacts import code_version, load_artifact, save_artifact
-from include.errors import BadArtifact, PipelineError, TrainingHeld, as_pipeline_error, raise_failures
+from include.errors import BadArtifact, PipelineError, StudyBusy, TrainingHeld, as_pipeline_error, raise_failures
 from include.history import fingerprint, load_history
 from include.portal import Portal
 from include.run import Run
@@ -49,13 +50,19 @@ def train_batch(run: Run, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
             slug,
             as_of=as_of,
             kinds=run.params["kinds"],
-            settings=run.settings,
+            settings=run.settings.model_copy(update=_chosen(run.params)),
             airflow=run.airflow,
             triggered_by=run.triggered_by,
         )
         return [asdict(each) for each in done]
 
     return [each for of_one_series in for_each_series(batch, work) for each in of_one_series]
+
+
+def _chosen(params: Mapping[str, Any]) -> dict[str, int]:
+    """What the run's form sets in place of a setting."""
+    trials = params.get("tuning_trials")
+    return {} if trials is None else {"tuning_trials": trials}
 
 
 def train_series(
@@ -68,7 +75,7 @@ def train_series(
     airflow: Mapping[str, str],
     triggered_by: str = "",
 ) -> list[Trained]:
-    """Train one candidate per kind on what was known at `as_of`, backtest it, store it and register it.
+    """Train one candidate per kind on what was known at `as_of`: tune, backtest, store and register it.
 
     Raises:
         TrainingHeld: the newest check run of the series at or before `as_of` failed.
@@ -113,7 +120,9 @@ class _Training:
         if registered and _is_sound(registered[0]):
             _log.info("%s: this %s is registered already, as version %d", slug, kind, registered[0]["version"])
             return _trained(registered[0], new=False)
-        report = self._backtest(model)
+        origins = self._origins()
+        model, tuning = self._tuned(model, key=key, until=origins[0])
+        report = self._backtest(model, origins)
         _log.info("%s: %s has pinball %s, naive %s", slug, kind, report.metrics["pinball"], report.baseline["pinball"])
         model.fit(self.history)
         uri = f"{self.settings.artifacts_url}/{slug}/{key}"
@@ -125,9 +134,12 @@ class _Training:
                     f"The artifact of {slug} version {registered[0]['version']} is damaged, and this training gave "
                     f"another one (SHA-256 {digest}): train anew with a later as_of"
                 )
+            self._forget_study(key)
             return _trained(registered[0], new=False)
-        candidate = self._candidate(model, report, key=key, uri=uri, digest=digest, checked=checked)
-        return _trained(self.portal.register_model(candidate), new=True)
+        candidate = self._candidate(model, report, tuning, key=key, uri=uri, digest=digest, checked=checked)
+        done = _trained(self.portal.register_model(candidate), new=True)
+        self._forget_study(key)
+        return done
 
     def _create(self, kind: str) -> Forecaster:
         from forecasting import create_model
@@ -148,7 +160,7 @@ class _Training:
         """What decides the outcome of a training, as one hash."""
         from forecasting.persistence import library_versions
 
-        facts = {
+        facts: dict[str, Any] = {
             "series": self.series["slug"],
             "kind": model.kind,
             "parameters": model.parameters,
@@ -158,23 +170,62 @@ class _Training:
             "library_versions": library_versions(model.libraries),
             "code_version": code_version(),
         }
+        if self._tunes(model):
+            facts["tuning"] = {"trials": self.settings.tuning_trials, **library_versions(["optuna"])}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    def _backtest(self, model: Forecaster) -> BacktestReport:
-        from forecasting import backtest, daily_origins
+    def _origins(self) -> pd.DatetimeIndex:
+        from forecasting import daily_origins
 
-        origins = daily_origins(
+        return daily_origins(
             self.history,
             timezone=self.series["timezone"],
             horizon=self.settings.horizon,
             count=self.settings.backtest_origins,
         )
+
+    def _tunes(self, model: Forecaster) -> bool:
+        from forecasting.search_space import tunable_kinds
+
+        return self.settings.tuning_trials > 0 and model.kind in tunable_kinds()
+
+    def _tuned(self, model: Forecaster, *, key: str, until: pd.Timestamp) -> tuple[Forecaster, dict[str, Any] | None]:
+        """The model with the best hyper-parameters on the days before the backtest, and the study as evidence."""
+        if not self._tunes(model):
+            return model, None
+        from forecasting import DataContractError, StudyBusyError, tune
+
+        folder = self.settings.tuning_folder
+        try:
+            tuning = tune(
+                model,
+                self.history.loc[self.history.index < until],
+                trials=self.settings.tuning_trials,
+                storage=None if folder is None else folder / key,
+            )
+        except DataContractError as error:
+            # A series that is too young for the folds trains all the same; whoever approves it reads why.
+            _log.warning("%s: %s is not tuned: %s", self.series["slug"], model.kind, error)
+            return model, {"skipped": str(error)}
+        except StudyBusyError as error:
+            raise StudyBusy(str(error)) from error
+        return tuning.model, tuning.study
+
+    def _forget_study(self, key: str) -> None:
+        """Nothing is left to resume: the study stands in the evidence now."""
+        if self.settings.tuning_folder is not None:
+            shutil.rmtree(self.settings.tuning_folder / key, ignore_errors=True)
+
+    def _backtest(self, model: Forecaster, origins: pd.DatetimeIndex) -> BacktestReport:
+        from forecasting import backtest
+
         return backtest(model, self.history, origins=origins, progress=_log_progress)
 
     def _candidate(
         self,
         model: Forecaster,
         report: BacktestReport,
+        tuning: dict[str, Any] | None,
         *,
         key: str,
         uri: str,
@@ -195,7 +246,7 @@ class _Training:
             "data_cutoff": self.as_of.isoformat(),
             "parameters": model.parameters,
             "features": model.features,
-            "evidence": {**report.to_dict(), "training": model.training, "check_run": quality},
+            "evidence": {**report.to_dict(), "training": model.training, "check_run": quality, "tuning": tuning},
             "library_versions": library_versions(model.libraries),
             "code_version": code_version(),
             "trained_by": self.trained_by,

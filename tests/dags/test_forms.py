@@ -131,3 +131,10 @@ def test_kinds_that_the_library_has_not_or_none_at_all_are_refused(bag: DagBag, 
 
 def test_one_kind_can_be_trained_alone(bag: DagBag) -> None:
     assert filled_in(bag, "train_models", kinds=["arima"])["kinds"] == ["arima"]
+
+
+@pytest.mark.parametrize(("value", "words"), [(-1, "less than the minimum"), (2000, "greater than"), ("many", "type")])
+def test_trials_that_are_no_small_number_are_refused(bag: DagBag, value: Any, words: str) -> None:
+    said = refusal(bag, "train_models", "tuning_trials", value)
+    assert "Invalid input for param tuning_trials" in said
+    assert words in said

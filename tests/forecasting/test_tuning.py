@@ -19,6 +19,7 @@ from forecasting import (
     Forecaster,
     ForecastingError,
     SettingsError,
+    StudyBusyError,
     Tuning,
     available_models,
     create_model,
@@ -175,7 +176,7 @@ def test_one_process_at_a_time_works_on_a_study(history: pd.DataFrame, tmp_path:
     def second(_: int, __: int) -> None:
         tune(small_booster(), history, storage=tmp_path, **BUDGET)
 
-    with pytest.raises(ForecastingError, match="another process works on the study"):
+    with pytest.raises(StudyBusyError, match="another process works on the study"):
         tune(small_booster(), history, storage=tmp_path, progress=second, **BUDGET)
 
 

@@ -36,6 +36,7 @@ def test_a_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("GRIDCAST_BATCH_SIZE", "0", "greater than or equal to 1"),
         ("GRIDCAST_BATCH_SIZE", "many", "valid integer"),
+        ("GRIDCAST_TUNING_TRIALS", "-1", "greater than or equal to 0"),
         ("GRIDCAST_HORIZON", "a while", "no duration such as '48h'"),
         ("GRIDCAST_HORIZON", "NaT", "no duration such as '48h'"),
         ("GRIDCAST_HORIZON", "-48h", "no duration such as '48h'"),

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from forecasting import StudyBusyError, tuning
+from forecasting.search_space import SPACES, Range
 from include.artifacts import load_artifact
-from include.errors import BadArtifact, LibraryRefused, NothingKnown, TrainingHeld
+from include.errors import BadArtifact, LibraryRefused, NothingKnown, Refusal, StudyBusy, TrainingHeld
 from include.portal import NotFound, NotPermitted, Portal
 from include.run import Run
 from include.settings import Settings
@@ -197,6 +199,100 @@ def test_a_series_of_which_nothing_was_known_is_refused(
     town()
     with pytest.raises(NothingKnown, match="Of town no load of the 35 days before"):
         train()
+
+
+SMALL_SPACE = {"trees": Range(2, 6), "learning_rate": Range(0.05, 0.3)}
+
+
+@pytest.fixture
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that costs little."""
+    monkeypatch.setitem(SPACES, "gradient_boosting", SMALL_SPACE)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_a_tuned_candidate_carries_the_study_that_chose_its_hyper_parameters(
+    ingested: Callable[..., None], train: Callable[..., list[Trained]], tmp_path: Path
+) -> None:
+    ingested()
+    train("seasonal_naive", "gradient_boosting", tuning_trials=3, tuning_folder=tmp_path / "studies")
+    study = ModelVersion.objects.get(kind="gradient_boosting").evidence["tuning"]
+    model = ModelVersion.objects.get(kind="gradient_boosting")
+    assert [trial["default"] for trial in study["trials"]] == [True, False, False]
+    assert study["folds"][-1]["scored_until"] <= model.evidence["known_at_origin"][0]["origin"], "no leak"
+    assert model.parameters.items() >= study["best"]["parameters"].items()
+    assert model.evidence["parameters"] == model.parameters, "the backtest judged the tuned model"
+    assert load_artifact(model.artifact_uri, sha256=model.artifact_sha256).parameters == model.parameters
+    assert ModelVersion.objects.get(kind="seasonal_naive").evidence["tuning"] is None, "it has nothing to tune"
+    assert not list((tmp_path / "studies").iterdir()), "a registered training leaves nothing to resume"
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_a_tuned_training_that_broke_off_is_resumed_and_one_that_is_registered_is_not_repeated(
+    ingested: Callable[..., None],
+    train: Callable[..., list[Trained]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    ingested()
+    facts: dict[str, Any] = {"tuning_trials": 3, "tuning_folder": tmp_path / "studies"}
+    pipeline = User.objects.get(username="airflow")
+    pipeline.groups.set([ensure_groups()["forecaster"]])  # reads everything, registers nothing
+    with pytest.raises(NotPermitted):
+        train("gradient_boosting", **facts)
+    assert list((tmp_path / "studies").glob("*/*.journal"))
+    pipeline.groups.set([ensure_groups()["service"]])
+    monkeypatch.setattr(tuning, "backtest", None)  # a trial that is judged again would fail
+    (first,) = train("gradient_boosting", **facts)
+    assert [trial["state"] for trial in ModelVersion.objects.get().evidence["tuning"]["trials"]] == ["complete"] * 3
+    (again,) = train("gradient_boosting", **facts)
+    assert (first.new, again.new, again.id) == (True, False, first.id)
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_the_number_of_trials_makes_another_training_of_a_kind_that_is_tuned_alone(
+    ingested: Callable[..., None], train: Callable[..., list[Trained]]
+) -> None:
+    ingested()
+    train("seasonal_naive", "gradient_boosting")
+    untouched, other = train("seasonal_naive", "gradient_boosting", tuning_trials=1)
+    assert (untouched.new, other.new) == (False, True)
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_a_series_too_young_to_tune_is_trained_all_the_same_and_says_so(
+    ingested: Callable[..., None], train: Callable[..., list[Trained]]
+) -> None:
+    ingested(readings(start=END - 18 * DAY))
+    train("gradient_boosting", tuning_trials=2)
+    assert "folds need 3 such days" in ModelVersion.objects.get().evidence["tuning"]["skipped"]
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_a_study_that_another_process_works_on_can_be_tried_again(
+    ingested: Callable[..., None], train: Callable[..., list[Trained]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: Any, **__: Any) -> None:
+        raise StudyBusyError("another process works on the study")
+
+    ingested()
+    monkeypatch.setattr(tuning, "stored_study", busy)
+    with pytest.raises(StudyBusy, match="another process") as failed:
+        train("gradient_boosting", tuning_trials=2)
+    assert not isinstance(failed.value, Refusal)
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_the_form_says_how_many_trials_in_place_of_the_setting(
+    ingested: Callable[..., None], new_run: Callable[..., Run]
+) -> None:
+    ingested()
+    for trials in (None, 2):
+        run = new_run(params={"kinds": ["gradient_boosting"], "tuning_trials": trials})
+        train_batch(run, {"series": ["town"], "as_of": END.isoformat()})
+    plain, tuned = ModelVersion.objects.order_by("pk")
+    assert plain.evidence["tuning"] is None
+    assert len(tuned.evidence["tuning"]["trials"]) == 2
 
 
 def test_a_batch_trains_the_kinds_of_the_form_for_each_series_though_one_fails(
