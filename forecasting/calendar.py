@@ -5,15 +5,20 @@ half-hour daylight saving work like any other.
 """
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
 
 from forecasting.errors import SettingsError
+
+if TYPE_CHECKING:
+    from holidays import HolidayBase
 
 _MINUTE_NS = 60_000_000_000
 
@@ -121,26 +126,104 @@ def holidays_of(day_number: np.ndarray, *, country: str | None, subdivision: str
     """
     if country is None or day_number.size == 0:
         return np.zeros(day_number.shape)
-    years = (
-        np.array([day_number.min(), day_number.max()]).astype("datetime64[D]").astype("datetime64[Y]").astype(int)
-        + 1970
-    ).tolist()
-    days = _holiday_days(country, subdivision, years[0], years[1])
+    days = _holiday_days(country, subdivision, *_years_of(day_number))
     return np.isin(day_number, days).astype(float)
+
+
+def bridge_days(day_number: np.ndarray, *, country: str | None, subdivision: str | None) -> np.ndarray:
+    """1.0 where a local day is a working day between a public holiday and a weekend, else 0.0; shape of `day_number`.
+
+    The Friday after a holiday on Thursday, the Monday before one on Tuesday; where the weekend is on other days, the
+    days beside it. Source of holidays and weekends: the `holidays` package. Days count from 1970-01-01; without a
+    country, none is a bridge.
+
+    Raises:
+        SettingsError: no holidays are known for the country or its subdivision.
+    """
+    if country is None or day_number.size == 0:
+        return np.zeros(day_number.shape)
+    days = _bridge_day_numbers(country, subdivision, *_years_of(day_number))
+    return np.isin(day_number, days).astype(float)
+
+
+def school_holidays_of(day_number: np.ndarray, *, country: str | None, subdivision: str | None) -> np.ndarray:
+    """1.0 where schools have a holiday that is no public one, else 0.0; shape of `day_number`.
+
+    Source: the category "school" of the `holidays` package. It knows whole school years for the states, regions or
+    zones of Austria, Belgium, France ("Zone A"), Germany, the Netherlands and Poland, single days for a few other
+    countries, and nothing for most. What it does not know, be it a country, a subdivision or a year, is 0.0. Days count
+    from 1970-01-01.
+    """
+    if country is None or day_number.size == 0:
+        return np.zeros(day_number.shape)
+    days = _school_holiday_days(country, subdivision, *_years_of(day_number))
+    return np.isin(day_number, days).astype(float)
+
+
+def _years_of(day_number: np.ndarray) -> tuple[int, int]:
+    """First and last calendar year of days counted from 1970-01-01."""
+    ends = np.array([day_number.min(), day_number.max()]).astype("datetime64[D]")
+    first, last = (ends.astype("datetime64[Y]").astype(int) + 1970).tolist()
+    return first, last
+
+
+@lru_cache(maxsize=64)
+def _bridge_day_numbers(country: str, subdivision: str | None, first_year: int, last_year: int) -> np.ndarray:
+    # A holiday on New Year's Day makes a bridge of the day before, in another year.
+    calendar = _calendar(country, subdivision, first_year - 1, last_year + 1)
+    holidays = set(calendar)
+    found = set()
+    for holiday in holidays:
+        for way in (timedelta(days=-1), timedelta(days=1)):
+            day = holiday + way
+            if day not in holidays and not calendar.is_weekend(day) and calendar.is_weekend(day + way):
+                found.add(day)
+    return _numbers(found)
+
+
+@lru_cache(maxsize=64)
+def _school_holiday_days(country: str, subdivision: str | None, first_year: int, last_year: int) -> np.ndarray:
+    import holidays
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # A category that a country does not have is refused, so the country is asked first.
+            if "school" not in holidays.country_holidays(country).supported_categories:
+                return _numbers(())
+            calendar = holidays.country_holidays(
+                country, subdiv=subdivision, years=range(first_year, last_year + 1), categories="school"
+            )
+    except NotImplementedError:
+        return _numbers(())
+    return _numbers(calendar)
 
 
 @lru_cache(maxsize=64)
 def _holiday_days(country: str, subdivision: str | None, first_year: int, last_year: int) -> np.ndarray:
+    return _numbers(_calendar(country, subdivision, first_year, last_year))
+
+
+def _calendar(country: str, subdivision: str | None, first_year: int, last_year: int) -> "HolidayBase":
+    """The public holidays of these years, by date.
+
+    Raises:
+        SettingsError: none are known for the country or its subdivision.
+    """
     import holidays
 
     try:
         with warnings.catch_warnings():
             # Of some countries the package knows certain years only, and warns; days of other years count as ordinary.
             warnings.simplefilter("ignore")
-            calendar = holidays.country_holidays(country, subdiv=subdivision, years=range(first_year, last_year + 1))
+            return holidays.country_holidays(country, subdiv=subdivision, years=range(first_year, last_year + 1))
     except NotImplementedError as error:
         raise SettingsError(
             f"no holidays are known for country {country!r} with subdivision {subdivision!r}; "
             "use ISO 3166 codes such as 'AU' and 'VIC'"
         ) from error
-    return np.array(sorted(np.datetime64(day, "D").astype(int) for day in calendar), dtype=np.int64)
+
+
+def _numbers(days: Iterable[date]) -> np.ndarray:
+    """Dates as days from 1970-01-01, in order."""
+    return np.array(sorted(np.datetime64(day, "D").astype(int) for day in days), dtype=np.int64)

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from forecasting import SettingsError
 from forecasting.calendar import (
+    bridge_days,
     check_country,
     check_timezone,
     holidays_of,
     hours_in_local_day,
     local_clock,
     local_midnights,
+    school_holidays_of,
 )
 
 
@@ -73,3 +75,61 @@ def test_an_unknown_country_or_state_is_refused(country: str | None, subdivision
 def test_an_unknown_timezone_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="IANA"):
         check_timezone(name)
+
+
+def numbers(*days: str) -> np.ndarray:
+    return np.array(days, dtype="datetime64[D]").astype(int)
+
+
+@pytest.mark.parametrize(
+    ("country", "subdivision", "days", "bridges"),
+    [
+        # Ascension Day is a Thursday.
+        ("DE", "BY", ["2024-05-08", "2024-05-09", "2024-05-10", "2024-05-11"], [0, 0, 1, 0]),
+        # The Cup is run on a Tuesday in Victoria, and nowhere else a holiday.
+        ("AU", "VIC", ["2014-11-03", "2014-11-04", "2014-11-05"], [1, 0, 0]),
+        ("AU", "NSW", ["2014-11-03", "2014-11-04", "2014-11-05"], [0, 0, 0]),
+        # The holiday is New Year's Day of the year after, which the days asked for do not reach.
+        ("DE", None, ["2018-12-31"], [1]),
+        # Christmas on Wednesday and Thursday: Friday is a bridge, the day before is none.
+        ("DE", None, ["2024-12-24", "2024-12-25", "2024-12-26", "2024-12-27"], [0, 0, 0, 1]),
+        # Good Friday and Easter Monday are next to the weekend: nothing lies between.
+        ("GB", "ENG", ["2024-03-28", "2024-03-29", "2024-03-30", "2024-04-01", "2024-04-02"], [0, 0, 0, 0, 0]),
+        # A weekend on Friday and Saturday: a holiday on Monday makes a bridge of Sunday.
+        ("SA", None, ["2024-09-22", "2024-09-23", "2024-09-24"], [1, 0, 0]),
+        (None, None, ["2024-05-10"], [0]),
+    ],
+)
+def test_a_bridge_is_a_working_day_between_a_holiday_and_a_weekend(
+    country: str | None, subdivision: str | None, days: list[str], bridges: list[float]
+) -> None:
+    assert bridge_days(numbers(*days), country=country, subdivision=subdivision).tolist() == bridges
+
+
+def test_bridges_are_working_days_of_every_year_asked_for_in_the_shape_asked() -> None:
+    days = np.arange(numbers("2010-01-01")[0], numbers("2030-01-01")[0]).reshape(-1, 15)
+    found = bridge_days(days, country="DE", subdivision="BY")
+    assert found.shape == days.shape
+    chosen = days[found == 1]
+    weekday = (chosen + 3) % 7  # 1970-01-01 was a Thursday
+    assert set(weekday.tolist()) == {0, 4}
+    assert not holidays_of(chosen, country="DE", subdivision="BY").any()
+    assert len(chosen) > 20 * 2
+    assert bridge_days(np.array([], dtype=int), country="DE", subdivision=None).shape == (0,)
+
+
+def test_school_holidays_are_those_of_the_state() -> None:
+    days = numbers("2024-07-01", "2024-08-20", "2024-10-09")
+    assert school_holidays_of(days, country="DE", subdivision="BY").tolist() == [0, 1, 0]
+    assert school_holidays_of(days, country="DE", subdivision="NW").tolist() == [0, 1, 0]
+    assert school_holidays_of(numbers("2024-09-05"), country="DE", subdivision="BY").tolist() == [1]
+    assert school_holidays_of(numbers("2024-09-05"), country="DE", subdivision="NW").tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("country", "subdivision"), [(None, None), ("GB", "ENG"), ("AU", "VIC"), ("DE", None), ("XX", None), ("DE", "QQ")]
+)
+def test_where_no_school_holidays_are_known_no_day_is_one(country: str | None, subdivision: str | None) -> None:
+    days = np.arange(numbers("1890-01-01")[0], numbers("1891-01-01")[0])
+    assert not school_holidays_of(days, country=country, subdivision=subdivision).any()
+    assert not school_holidays_of(days + 134 * 365, country=country, subdivision=subdivision).any()
