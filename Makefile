@@ -3,7 +3,7 @@ PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) stack/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint lock clean
+.PHONY: help demo serve test bench lint lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -18,10 +18,13 @@ test: ## the test suite, against an embedded PostgreSQL and Valkey of its own (a
 	@GRIDCAST_ENV=test exec $(BOOTSTRAP) --dev --services -- python -m stack run-with-services -- \
 		python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),--cov --cov-fail-under=85)
 
+bench: ## accuracy and cost against other libraries in one run, to docs/benchmarks/ (a part of it: see README)
+	@$(BOOTSTRAP) --dev --bench -- python -m tests.benchmarks $(BENCH_ARGS)
+
 lint: ## ruff, mypy and the import rules
 	@$(BOOTSTRAP) --dev -- sh -ec 'ruff check . && ruff format --check . && mypy && lint-imports'
 
-lock: ## recompile the three locks from pyproject.toml
+lock: ## recompile the four locks from pyproject.toml
 	@$(BOOTSTRAP) --lock
 
 clean: ## remove the state, the environments and the caches

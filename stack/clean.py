@@ -11,7 +11,7 @@ from stack.errors import StackError
 from stack.home import CHECKOUT, Home
 from stack.service_user import remove_shelters
 
-ENVIRONMENTS = (".venv", ".venv-services", ".venv-uv")
+ENVIRONMENTS = (".venv", ".venv-services", ".venv-bench", ".venv-uv")
 STATE = {
     *("logs", "artifacts", "reports", "mail", "airflow", "pgdata", "pgdata.new", "pgdata.password", "valkey"),
     *("secrets.json", "state.json", "state.new", "stack.lock"),
@@ -19,7 +19,15 @@ STATE = {
 """What a stack keeps."""
 STATE_PREFIXES = ("celerybeat-schedule", ".secrets.json.")
 """How the names of its other files begin."""
-CACHES = (".pytest_cache", ".mypy_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis", "htmlcov")
+CACHES = (
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".import_linter_cache",
+    ".hypothesis",
+    "htmlcov",
+    "build/benchmarks",
+)
 
 
 def main() -> int:

