@@ -1,0 +1,104 @@
+"""Measure ours and the others, then write docs/benchmarks/: accuracy.md, accuracy.csv and pareto.png."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from tests.benchmarks import machine, picture, report, results, runner, scaling, sources
+
+SCRATCH = sources.ROOT / "build" / "benchmarks"
+DOCUMENTS = sources.ROOT / "docs" / "benchmarks"
+OUTER = "../shared/bench"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of a run; with make, in BENCH_ARGS."""
+    made = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    made.add_argument("--cases", type=_names, default=(), help="DATASET:SERIES,…; default: those of the protocol")
+    made.add_argument("--all", action="store_true", help="every series that the harness has data of")
+    made.add_argument("--models", type=_names, default=(), help="our kinds; default: all that the library has")
+    made.add_argument("--peers", type=_names, default=None, help="of the other libraries' models; default: all")
+    made.add_argument("--skip-done", action="store_true", help="go on with the last run: keep the rows that succeeded")
+    made.add_argument("--no-scaling", action="store_true", help="leave out the cost against history and series")
+    made.add_argument("--timeout", type=float, default=3600, help="seconds that one process may take")
+    made.add_argument("--date", default=machine.commit_date(), help="of the document; default: the commit's")
+    made.add_argument("--output", type=Path, default=DOCUMENTS, help="folder of the document")
+    made.add_argument("--scratch", type=Path, default=SCRATCH, help="folder of the rows and of the harness's copy")
+    made.add_argument("--peers-python", type=Path, default=sources.ROOT / ".venv-bench" / "bin" / "python")
+    made.add_argument(
+        "--harness",
+        default=os.environ.get("BENCH_HARNESS", OUTER),
+        help=f"folder of the outer harness, empty for none; default: BENCH_HARNESS, else {OUTER} beside the checkout",
+    )
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, write, and say where; a failed model fails no run, a wrong option does."""
+    given = sys.argv[1:] if arguments is None else arguments
+    asked = parser().parse_args(given)
+    outer = sources.ROOT / asked.harness if asked.harness else None
+    source = sources.chosen(outer, scratch=asked.scratch)
+    try:
+        models = runner.our_kinds(asked.models)
+        peers = runner.known("peer", asked.peers, tuple(source.peers))
+        cases = runner.known("case", asked.cases or (None if asked.all else source.default_cases), source.all_cases)
+    except ValueError as error:
+        print(f"[gridcast] {error}", file=sys.stderr)
+        return 2
+    runner.stay_on_one_cpu()
+    pythons = runner.Pythons(ours=Path(sys.executable), peers=asked.peers_python)
+    rows = asked.scratch / "results.jsonl"
+    if not asked.skip_done:
+        rows.unlink(missing_ok=True)
+    done = {each.key for each in results.succeeded(results.load(rows))}
+    keys = runner.plan(source, cases=cases, models=models, peers=peers)
+    print(f"{len(keys)} measurements on the {source.name}, {len(done & set(keys))} of them done", flush=True)
+    left = [key for key in keys if key not in done]
+    for found in runner.measure(source, left, pythons=pythons, timeout=asked.timeout, commit=machine.commit()):
+        results.append(rows, found)
+        print(_line(found), flush=True)
+    kept = {each.key: each for each in results.load(rows)}
+    run = report.Run(
+        results=[kept[key] for key in keys if key in kept],
+        importing=machine.import_seconds(pythons.ours),
+        source=source.name,
+        date=asked.date,
+        command=_command(given),
+        machine=machine.facts(),
+        recorded=source.recorded(),
+        scaling="" if asked.no_scaling else scaling.section(pythons, models=models, timeout=asked.timeout),
+    )
+    asked.output.mkdir(parents=True, exist_ok=True)
+    picture.draw(run.results, asked.output / "pareto.png")
+    (asked.output / "accuracy.csv").write_text(report.as_csv(run.results), encoding="utf-8")
+    (asked.output / "accuracy.md").write_text(report.as_markdown(run, picture="pareto.png"), encoding="utf-8")
+    print(f"written: {asked.output / 'accuracy.md'}")
+    return 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _command(given: list[str]) -> str:
+    """What repeats this run; going on with the last one is no part of it."""
+    options = [each for each in given if each != "--skip-done"]
+    return f'make bench BENCH_ARGS="{shlex.join(options)}"' if options else "make bench"
+
+
+def _line(found: results.Result) -> str:
+    where = f"{found.case:24} {found.regime:4} {found.model:22}"
+    if found.error:
+        return f"{where} FAILED: {found.error}"
+    coverage = "—" if found.coverage is None else f"{found.coverage:.2f}"
+    mase, cpu = found.mase or 0.0, found.cpu or 0.0
+    return f"{where} MASE {mase:.3f}  coverage {coverage}  CPU {cpu:.1f} s  {found.memory or 0:.0f} MiB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
