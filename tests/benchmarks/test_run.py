@@ -6,12 +6,14 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting import available_models
+import forecasting
+from forecasting import available_models, create_model
 from tests.benchmarks import adapters, protocol, runner, scaling, sources
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.results import Key, Result
@@ -193,6 +195,21 @@ def test_scaling_measures_longer_histories_and_more_series() -> None:
         found = scaling.measure(how, naive, number)
         assert found is not None
         assert found["cpu"] >= 0
+
+
+def test_many_series_go_in_one_call_where_the_library_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def fit_many(kind: str, histories: dict[str, pd.DataFrame], **settings: Any) -> None:
+        asked.update(kind=kind, histories=histories, settings=settings)
+
+    monkeypatch.setattr(forecasting, "fit_many", fit_many, raising=False)
+    monkeypatch.delitem(vars(adapters), "seasonal_naive", raising=False)
+    assert scaling.measure("many", "tests.benchmarks.adapters:seasonal_naive", 2) is not None
+    assert asked["kind"] == "seasonal_naive"
+    assert [list(frame.columns) for frame in asked["histories"].values()] == [["load"], ["load"]]
+    create_model(asked["kind"], **asked["settings"]).fit(asked["histories"]["0"])
+    del vars(adapters)["seasonal_naive"]
 
 
 def test_a_scaling_table_puts_the_ratio_to_the_peer_beside_the_seconds() -> None:
