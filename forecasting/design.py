@@ -7,7 +7,7 @@ Only what is known ahead enters: the calendar and the covariates in `known_futur
 import numpy as np
 
 from forecasting.contracts import TEMPERATURE
-from forecasting.features import Grid
+from forecasting.grid import Grid
 
 _KINDS_OF_DAY = ("monday", "midweek", "friday", "saturday", "sunday_or_holiday")
 _YEAR_DAYS = 365.25

@@ -1,159 +1,18 @@
 """Features of (origin, target) pairs that use nothing unknown at the origin.
 
-A `Grid` holds a history and what is known of the future on one regular time axis. Every load that becomes a feature
-passes through `Grid.known_load`, which answers NaN for positions at or after the origin: that is the one place where
-leakage of loads is prevented. Of the covariates, those known ahead are read at the target itself; of the others,
-`Grid.known_covariate` and `Grid.known_mean` see nothing at or after the origin, where the last known day repeats.
-
 The features follow the recency and calendar effects of Hong (2010) and Wang, Liu & Hong (2016), taken relative to the
 load at the same local time one week before, so that level and growth cancel.
 """
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 import pandas as pd
 
-from forecasting.calendar import LocalClock, holidays_of, local_clock
-from forecasting.contracts import LOAD, TEMPERATURE, resolution_of
+from forecasting.contracts import TEMPERATURE
+from forecasting.grid import Grid, last_observed, window_mean
 
 _WEEKS_BACK = 4
-_SHORTEST_YEARLY = pd.Timedelta(days=500)
 CONTEXT = pd.Timedelta(days=50)
 """History before the origin that the features of one forecast can reach."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A regular time axis of n intervals with loads, local clock, holidays and covariates.
-
-    `load` is (n,), NaN where unknown or not yet known; `covariates` maps names to (n,) arrays, of which `known_future`
-    names those that are known ahead; `holiday` is (n,), 0 or 1 by local day.
-    """
-
-    index: pd.DatetimeIndex
-    load: np.ndarray
-    clock: LocalClock
-    holiday: np.ndarray
-    holiday_before: np.ndarray
-    holiday_after: np.ndarray
-    covariates: dict[str, np.ndarray]
-    known_future: tuple[str, ...]
-    minutes: int
-
-    @property
-    def steps_per_day(self) -> int:
-        return 1440 // self.minutes
-
-    @property
-    def steps_per_hour(self) -> int:
-        return 60 // self.minutes
-
-    def days_before(self, positions: np.ndarray, days: np.ndarray | int) -> np.ndarray:
-        """Positions of the same local time `days` days earlier; negative where that lies before the axis."""
-        earlier = positions - np.asarray(days) * self.steps_per_day
-        offsets = self.clock.offset_minutes
-        drift = offsets[positions] - offsets[np.clip(earlier, 0, len(offsets) - 1)]
-        return earlier + drift // self.minutes
-
-    def known_load(self, positions: np.ndarray, origins: np.ndarray) -> np.ndarray:
-        """Loads in MW at `positions` as known at `origins`: NaN at or after the origin, and before the axis."""
-        inside = (positions >= 0) & (positions < origins)
-        return np.where(inside, self.load[np.clip(positions, 0, len(self.load) - 1)], np.nan)
-
-    def known_covariate(self, name: str, positions: np.ndarray, origins: np.ndarray) -> np.ndarray:
-        """A covariate at `positions` as known at `origins`; from there on, the last known day at that local time."""
-        values = self.covariates[name]
-        if name in self.known_future:
-            return values[positions]
-        days = np.maximum(0, -(-(positions - origins + 1) // self.steps_per_day))
-        source = self.days_before(positions, days)
-        # Where the clock changes, the same local time may be an hour later.
-        source = np.where(source >= origins, source - self.steps_per_day, source)
-        return np.where(source >= 0, values[np.maximum(source, 0)], np.nan)
-
-    def known_mean(self, name: str, positions: np.ndarray, origins: np.ndarray, length: int) -> np.ndarray:
-        """Mean of a covariate over the `length` intervals up to and with `positions`, as known at `origins`.
-
-        From an origin on, its last day repeats. NaN where less than a third is known.
-        """
-        values = self.covariates[name]
-        if name in self.known_future:
-            return window_mean(values, positions + 1, length)
-        total, count, centre = _running(values)
-        ahead = np.maximum(positions - origins + 1, 0)
-        ends = np.minimum(positions + 1, origins)
-        starts = np.maximum(ends - np.maximum(length - ahead, 0), 0)
-
-        def seen(running: np.ndarray) -> np.ndarray:
-            before = running[ends] - running[starts]
-            return (
-                before
-                + self._repeated(running, origins, ahead)
-                - self._repeated(running, origins, np.maximum(ahead - length, 0))
-            )
-
-        number = seen(count)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = seen(total) / number + centre
-        return np.where(number * 3 >= length, mean, np.nan)
-
-    def _repeated(self, running: np.ndarray, origins: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-        """Sum of the first `ahead` intervals from the origin on, if its last day repeats, from a running sum."""
-        start = np.maximum(origins - self.steps_per_day, 0)
-        days, rest = np.divmod(ahead, self.steps_per_day)
-        part = running[np.minimum(start + rest, origins)] - running[start]
-        return days * (running[origins] - running[start]) + part
-
-
-def tells_seasons(history: pd.DataFrame) -> bool:
-    """Whether a history is long enough to tell the season from the trend: it has seen a good part of the year twice."""
-    return bool(history.index[-1] - history.index[0] >= _SHORTEST_YEARLY)
-
-
-def build_grid(
-    history: pd.DataFrame,
-    future: pd.DataFrame | None,
-    *,
-    timezone: str,
-    country: str | None,
-    subdivision: str | None,
-    known_future: tuple[str, ...] = (),
-) -> Grid:
-    """Lay a validated history, and the validated future if there is one, on one axis.
-
-    Of the future, only the covariates in `known_future` are taken. Rows between the end of the history and the start of
-    the future exist with nothing known.
-    """
-    step = resolution_of(history.index)
-    end = history.index[-1] if future is None else future.index[-1]
-    index = pd.date_range(history.index[0], end, freq=step, unit="ns")
-    names = [name for name in history.columns if name != LOAD]
-    covariates = {}
-    for name in names:
-        values = np.full(len(index), np.nan)
-        values[: len(history)] = history[name].to_numpy()
-        if future is not None and name in known_future:
-            values[len(index) - len(future) :] = future[name].to_numpy()
-        covariates[name] = values
-    load = np.full(len(index), np.nan)
-    load[: len(history)] = history[LOAD].to_numpy()
-    clock = local_clock(index, timezone=timezone)
-    first, last = int(clock.day_number.min()), int(clock.day_number.max())
-    days = holidays_of(np.arange(first - 1, last + 2), country=country, subdivision=subdivision)
-    row = clock.day_number - first + 1
-    grid = Grid(
-        index=index,
-        load=load,
-        clock=clock,
-        holiday=days[row],
-        holiday_before=days[row - 1],
-        holiday_after=days[row + 1],
-        covariates=covariates,
-        known_future=known_future,
-        minutes=int(step / pd.Timedelta(minutes=1)),
-    )
-    return replace(grid, covariates={name: _persisted(values, grid) for name, values in covariates.items()})
 
 
 def weekly_baseline(grid: Grid, *, origins: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -176,7 +35,7 @@ def weekly_baseline(grid: Grid, *, origins: np.ndarray, targets: np.ndarray) -> 
         baseline[gap] = _daily_mean(grid, origins=origins[gap], targets=targets[gap])
     gap = np.flatnonzero(np.isnan(baseline))
     if gap.size:
-        last = _last_observed(grid.load)[origins[gap]]
+        last = last_observed(grid.load)[origins[gap]]
         baseline[gap] = grid.known_load(last, origins[gap])
     return baseline
 
@@ -306,49 +165,11 @@ def _temperature_features(
     return features
 
 
-def _persisted(values: np.ndarray, grid: Grid) -> np.ndarray:
-    """Fill what is unknown of a covariate from the same local time of the latest days, up to a week back."""
-    filled = values.copy()
-    for days in range(1, 8):
-        gap = np.flatnonzero(np.isnan(filled))
-        if gap.size == 0:
-            break
-        source = grid.days_before(gap, days)
-        usable = source >= 0
-        filled[gap[usable]] = values[source[usable]]
-    return filled
-
-
-def window_mean(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
-    """Mean of the known values in the `length` positions before each end; NaN where less than a third is known."""
-    total, count, centre = _running(values)
-    starts = np.maximum(ends - length, 0)
-    number = count[ends] - count[starts]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (total[ends] - total[starts]) / number + centre
-    return np.where(number * 3 >= length, mean, np.nan)
-
-
-def _running(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Running sum and number of the known values, each (n + 1,), and the centre that was taken off each value."""
-    known = np.isfinite(values)
-    # Centring keeps the running sums small, so that a constant series has a mean of exactly that constant.
-    centre = float(values[known].mean()) if known.any() else 0.0
-    total = np.concatenate([[0.0], np.cumsum(np.where(known, values - centre, 0.0))])
-    return total, np.concatenate([[0], np.cumsum(known)]), centre
-
-
 def _daily_mean(grid: Grid, *, origins: np.ndarray, targets: np.ndarray) -> np.ndarray:
     last_day = np.maximum(1, -(-(targets - origins + 1) // grid.steps_per_day))
     return _nanmean(
         [grid.known_load(grid.days_before(targets, last_day + back), origins) for back in range(7 * _WEEKS_BACK)]
     )
-
-
-def _last_observed(load: np.ndarray) -> np.ndarray:
-    """For each origin 0…n, the position of the last known load before it, -1 if there is none."""
-    positions = np.where(np.isfinite(load), np.arange(len(load)), -1)
-    return np.concatenate([[-1], np.maximum.accumulate(positions)])
 
 
 def _nanmean(parts: list[np.ndarray]) -> np.ndarray:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from forecasting.contracts import LOAD, resolution_of
 from forecasting.errors import DataContractError
-from forecasting.features import Grid, weekly_baseline
+from forecasting.features import weekly_baseline
+from forecasting.grid import Grid
 
 _HELD_OUT_SHARE = 0.2
 _HELD_OUT_DAYS = 70

@@ -22,7 +22,7 @@ from forecasting.conformal import LeadTimeCalibration
 from forecasting.contracts import Window
 from forecasting.design import regressors
 from forecasting.errors import SettingsError
-from forecasting.features import Grid, tells_seasons, window_mean
+from forecasting.grid import Grid, tells_seasons, window_mean
 from forecasting.models.base import Forecaster
 from forecasting.sampling import held_out_from
 

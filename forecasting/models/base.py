@@ -23,7 +23,7 @@ from forecasting.contracts import (
     validate_window,
 )
 from forecasting.errors import DataContractError, ForecastingError, NotFittedError, SettingsError
-from forecasting.features import Grid, build_grid
+from forecasting.grid import Grid, build_grid
 from forecasting.sampling import require_loads
 
 _LONGEST_HORIZON = pd.Timedelta(days=14)

@@ -17,7 +17,8 @@ import pandas as pd
 from forecasting.conformal import LeadTimeCalibration
 from forecasting.contracts import Window
 from forecasting.errors import SettingsError
-from forecasting.features import CONTEXT, Grid, direct_features, tells_seasons, weekly_baseline
+from forecasting.features import CONTEXT, direct_features, weekly_baseline
+from forecasting.grid import Grid, tells_seasons
 from forecasting.models.base import Forecaster
 from forecasting.sampling import first_target, held_out_from, pairs
 

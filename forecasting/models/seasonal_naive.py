@@ -11,7 +11,8 @@ import pandas as pd
 
 from forecasting.conformal import LeadTimeCalibration
 from forecasting.contracts import Window
-from forecasting.features import CONTEXT, Grid, weekly_baseline
+from forecasting.features import CONTEXT, weekly_baseline
+from forecasting.grid import Grid
 from forecasting.models.base import Forecaster
 
 _CALIBRATION_DAYS = 84

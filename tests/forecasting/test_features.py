@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.contracts import validate_history
-from forecasting.features import Grid, build_grid, direct_features, recent_hours, weekly_baseline
+from forecasting.features import direct_features, recent_hours, weekly_baseline
+from forecasting.grid import Grid, build_grid
 from forecasting.sampling import pairs, sequences
 
 
