@@ -130,6 +130,15 @@ def holidays_of(day_number: np.ndarray, *, country: str | None, subdivision: str
     return np.isin(day_number, days).astype(float)
 
 
+def holiday_names(day_number: np.ndarray, *, country: str | None, subdivision: str | None) -> dict[int, str]:
+    """Name of each public holiday among some local days (counted from 1970-01-01), in the country's own language."""
+    if country is None or day_number.size == 0:
+        return {}
+    calendar = _calendar(country, subdivision, *_years_of(day_number))
+    names = {int(np.datetime64(day, "D").astype(int)): str(name) for day, name in calendar.items()}
+    return {day: names[day] for day in np.unique(day_number).tolist() if day in names}
+
+
 def bridge_days(day_number: np.ndarray, *, country: str | None, subdivision: str | None) -> np.ndarray:
     """1.0 where a local day is a working day between a public holiday and a weekend, else 0.0; shape of `day_number`.
 
