@@ -14,7 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forecasting.backtesting import BacktestReport, backtest, daily_origins
+    from forecasting.backtest_report import BacktestReport
+    from forecasting.backtesting import backtest, daily_origins
     from forecasting.errors import (
         ArtifactError,
         DataContractError,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ArtifactError": "errors",
-    "BacktestReport": "backtesting",
+    "BacktestReport": "backtest_report",
     "DataContractError": "errors",
     "Forecaster": "models.base",
     "ForecastingError": "errors",

@@ -6,61 +6,26 @@ as observed, as if perfectly forecast; the report says which.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from forecasting.backtest_report import BacktestReport, Metrics
+from forecasting.breakdowns import by_day_type, by_holiday, by_hour
 from forecasting.calendar import check_timezone, checked_duration, local_midnights
 from forecasting.contracts import LOAD, MINIMUM_TRAINING, resolution_of, validate_history
 from forecasting.errors import DataContractError, SettingsError
-from forecasting.metrics import by_lead_time, score, seasonal_scale
+from forecasting.metrics import by_lead_time, score, seasonal_scale, skill
 from forecasting.models.base import Forecaster
+from forecasting.peaks import peak_errors, peak_score
 from forecasting.registry import create_model
+from forecasting.significance import compare_errors, error_differences
 
 _BLOCK_HOURS = 6.0
+_ONE_INSTANT = pd.Timedelta(1, unit="ns")
 WITHHELD = "unknown from the origin on"
 PERFECT = "observed values, as if perfectly forecast"
-
-
-@dataclass(frozen=True)
-class BacktestReport:
-    """What a backtest found. `metrics` and `baseline` have the keys of `forecasting.metrics.METRICS`."""
-
-    kind: str
-    parameters: dict[str, Any]
-    metrics: dict[str, float | int | None]
-    baseline: dict[str, float | int | None]
-    """The weekly seasonal naive on the same origins and rows."""
-    by_lead_time: list[dict[str, float | int | None]]
-    predictions: pd.DataFrame = field(repr=False)
-    """Columns `origin`, `valid_time` (UTC), `lead_time_hours`, `load` and `baseline` (MW), and the quantile levels."""
-    known_at_origin: list[dict[str, Any]] = field(repr=False)
-    """Per origin: training period, last load known, and period forecast."""
-    covariates: dict[str, str]
-    """Per covariate, what was assumed of it after the origin: `WITHHELD` or `PERFECT`."""
-    refit: bool
-
-    @property
-    def skill(self) -> float | None:
-        """1 − MAE / MAE of the baseline: above zero is better than last week's load; None where undefined."""
-        mae, reference = self.metrics["mae"], self.baseline["mae"]
-        return None if mae is None or not reference else 1 - mae / reference
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report without the single predictions, JSON-able."""
-        return {
-            "kind": self.kind,
-            "parameters": self.parameters,
-            "refit": self.refit,
-            "covariates": self.covariates,
-            "n_origins": len(self.known_at_origin),
-            "metrics": self.metrics,
-            "baseline": self.baseline,
-            "skill": self.skill,
-            "by_lead_time": self.by_lead_time,
-            "known_at_origin": self.known_at_origin,
-        }
 
 
 def daily_origins(
@@ -82,8 +47,7 @@ def daily_origins(
     frame = validate_history(history)
     start = frame.index[0] + MINIMUM_TRAINING
     end = frame.index[-1] + resolution_of(frame.index) - checked_duration("horizon", horizon)
-    one_instant = pd.Timedelta(1, unit="ns")
-    midnights = local_midnights(start, end + one_instant, timezone=timezone) if end >= start else frame.index[:0]
+    midnights = local_midnights(start, end + _ONE_INSTANT, timezone=timezone) if end >= start else frame.index[:0]
     if len(midnights) == 0:
         raise DataContractError(
             f"history from {frame.index[0]} to {frame.index[-1]} holds no origin "
@@ -99,18 +63,23 @@ def backtest(
     *,
     origins: pd.DatetimeIndex,
     refit: bool = False,
+    champion: Forecaster | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BacktestReport:
-    """Forecast a horizon from each origin and score it.
+    """Forecast a horizon from each origin and score it, beside the weekly seasonal naive and beside a champion.
 
     A fresh model of the same kind and settings is trained on the history before the first origin (before each origin
-    with `refit`), so what `model` itself was fitted on plays no part; `model` is left as it is.
+    with `refit`), so what `model` itself was fitted on plays no part; `model` is left as it is. The same is done with
+    the champion: what it was fitted on may hold the very loads to forecast, or end long before them, and a difference
+    would say more about the data than about the models.
 
     Args:
         model: fitted or not.
         history: as in `fit`, reaching beyond the last origin.
         origins: UTC instants on the grid of the history.
         refit: train again at each origin.
+        champion: fitted or not. Its kind, hyper-parameters, seed and threads compete; timezone, holidays, quantiles,
+            horizon and the covariates known ahead are the model's, so that both know the same and forecast the same.
         progress: called with (origins done, origins in all) after each.
 
     Raises:
@@ -121,44 +90,103 @@ def backtest(
     covariates = list(frame.columns.drop(LOAD))
     given = model.known_ahead(covariates)
     assumed = {name: PERFECT if name in given else WITHHELD for name in covariates}
-    withheld = [name for name, how in assumed.items() if how == WITHHELD]
     moments = _checked_origins(frame, origins)
-    horizon = model.settings.horizon
-    before_first = _before(frame, moments[0])
-    naive = create_model("seasonal_naive", **_shared_settings(model)).fit(before_first[[LOAD]])
-    candidate, trained_until = None, moments[0]
-    parts, baselines, known = [], [], []
+    rivals = {"model": _fresh(model, like=model)}
+    if champion is not None:
+        rivals["champion"] = _fresh(champion, like=model)
+    naive = create_model("seasonal_naive", **_shared_settings(model)).fit(_before(frame, moments[0])[[LOAD]])
+    parts: list[pd.DataFrame] = []
+    quantiles: dict[str, list[pd.DataFrame]] = {"baseline": [], **{name: [] for name in rivals}}
+    known = []
+    trained_until = moments[0]
     for number, origin in enumerate(moments):
         past = _before(frame, origin)
-        if candidate is None or refit:
-            candidate, trained_until = create_model(model.kind, **model.parameters).fit(past), origin
-        ahead = frame.loc[origin : origin + horizon - pd.Timedelta(1, unit="ns")]
-        future = ahead.drop(columns=LOAD).assign(**dict.fromkeys(withheld, float("nan")))
-        forecast = candidate.predict(past, future)
-        reference = naive.predict(past[[LOAD]], future[[]])
-        parts.append(_rows(origin, ahead[LOAD], reference, forecast))
-        baselines.append(reference)
-        known.append(_availability(frame, past, future, origin=origin, trained_until=trained_until))
+        if number == 0 or refit:
+            trained_until = origin
+            rivals = {name: create_model(each.kind, **each.parameters).fit(past) for name, each in rivals.items()}
+        ahead = frame.loc[origin : origin + model.settings.horizon - _ONE_INSTANT]
+        future = _as_known(ahead.drop(columns=LOAD), assumed)
+        forecasts = {name: each.predict(past, future) for name, each in rivals.items()}
+        forecasts["baseline"] = naive.predict(past[[LOAD]], future[[]])
+        for name, forecast in forecasts.items():
+            quantiles[name].append(forecast)
+        parts.append(_rows(origin, ahead[LOAD], forecasts))
+        known.append(_availability(past, future, assumed, origin=origin, trained_until=trained_until))
         if progress is not None:
             progress(number + 1, len(moments))
     predictions = pd.concat(parts, ignore_index=True)
-    scale = seasonal_scale(before_first)
-    levels = list(model.settings.quantiles)
-
-    def scored(rows: pd.DataFrame) -> dict[str, float | int | None]:
-        return score(rows[LOAD], rows[levels], seasonal_scale=scale)
-
-    return BacktestReport(
-        kind=model.kind,
-        parameters=model.parameters,
-        metrics=scored(predictions),
-        baseline=score(predictions[LOAD], pd.concat(baselines, ignore_index=True), seasonal_scale=scale),
-        by_lead_time=by_lead_time(predictions, block_hours=_BLOCK_HOURS, scorer=scored),
-        predictions=predictions,
+    forecast_of = {name: pd.concat(each, ignore_index=True) for name, each in quantiles.items()}
+    scale = seasonal_scale(_before(frame, moments[0]))
+    return _report(
+        model,
+        predictions,
+        forecast_of,
+        measure=partial(score, seasonal_scale=scale),
+        resolution=resolution_of(frame.index),
+        champion=rivals.get("champion"),
         known_at_origin=known,
         covariates=assumed,
         refit=refit,
     )
+
+
+def _report(
+    model: Forecaster,
+    predictions: pd.DataFrame,
+    forecast_of: dict[str, pd.DataFrame],
+    *,
+    measure: Callable[[pd.Series, pd.DataFrame], Metrics],
+    resolution: pd.Timedelta,
+    champion: Forecaster | None,
+    **facts: Any,
+) -> BacktestReport:
+    settings = model.settings
+    levels = list(settings.quantiles)
+    timezone = settings.timezone
+    days = {"country": settings.country, "subdivision": settings.subdivision}
+    points = {"model": 0.5, "baseline": "baseline", "champion": "champion"}
+
+    def whole(name: str) -> Metrics:
+        peaks = peak_errors(predictions, resolution=resolution, timezone=timezone, point=points[name])
+        return {**measure(predictions[LOAD], forecast_of[name]), **peak_score(peaks)}
+
+    def part(rows: pd.DataFrame) -> Metrics:
+        metrics = measure(rows[LOAD], rows[levels])
+        return {
+            **metrics,
+            "skill": skill(metrics["mae"], _mean_error(rows, "baseline")),
+            "skill_against_champion": skill(metrics["mae"], _mean_error(rows, "champion")),
+        }
+
+    def tested(name: str) -> dict[str, Any]:
+        differences = error_differences(predictions, point=0.5, reference=name)
+        return compare_errors(differences, horizon=settings.horizon)
+
+    return BacktestReport(
+        kind=model.kind,
+        parameters=model.parameters,
+        metrics=whole("model"),
+        baseline=whole("baseline"),
+        champion=None if champion is None else whole("champion"),
+        champion_model=None if champion is None else {"kind": champion.kind, "parameters": champion.parameters},
+        significance={
+            "baseline": tested("baseline"),
+            "champion": None if champion is None else tested("champion"),
+        },
+        by_lead_time=by_lead_time(predictions, block_hours=_BLOCK_HOURS, scorer=part),
+        by_hour=by_hour(predictions, timezone=timezone, scorer=part),
+        by_day_type=by_day_type(predictions, timezone=timezone, **days, scorer=part),
+        by_holiday=by_holiday(predictions, timezone=timezone, **days, scorer=part),
+        predictions=predictions,
+        **facts,
+    )
+
+
+def _mean_error(rows: pd.DataFrame, name: str) -> float | None:
+    if name not in rows:
+        return None
+    error = (rows[name] - rows[LOAD]).abs().mean()
+    return None if pd.isna(error) else float(error)
 
 
 def _checked_origins(frame: pd.DataFrame, origins: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -198,28 +226,61 @@ def _shared_settings(model: Forecaster) -> dict[str, Any]:
     return {name: model.parameters[name] for name in names}
 
 
-def _rows(origin: pd.Timestamp, load: pd.Series, reference: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
+def _fresh(model: Forecaster, *, like: Forecaster) -> Forecaster:
+    """An untrained copy of a model, to forecast what `like` forecasts from what `like` knows."""
+    names = ("timezone", "country", "subdivision", "quantiles", "horizon", "known_future")
+    shared: dict[str, Any] = {name: like.parameters[name] for name in names}
+    return create_model(model.kind, **(model.parameters | shared))
+
+
+def _as_known(covariates: pd.DataFrame, assumed: dict[str, str]) -> pd.DataFrame:
+    unknown = {name: float("nan") for name, how in assumed.items() if how == WITHHELD}
+    return covariates.assign(**unknown)
+
+
+def _rows(origin: pd.Timestamp, load: pd.Series, forecasts: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows = pd.DataFrame(
         {
             "origin": origin,
             "valid_time": load.index,
             "lead_time_hours": (pd.DatetimeIndex(load.index) - origin) / pd.Timedelta(hours=1),
             LOAD: load.to_numpy(),
-            "baseline": reference[0.5].to_numpy(),
         }
     )
-    return pd.concat([rows, forecast.reset_index(drop=True)], axis=1)
+    for name in ("baseline", "champion"):
+        if name in forecasts:
+            rows[name] = forecasts[name][0.5].to_numpy()
+    return pd.concat([rows, forecasts["model"].reset_index(drop=True)], axis=1)
 
 
 def _availability(
-    frame: pd.DataFrame, past: pd.DataFrame, future: pd.DataFrame, *, origin: pd.Timestamp, trained_until: pd.Timestamp
+    past: pd.DataFrame,
+    future: pd.DataFrame,
+    assumed: dict[str, str],
+    *,
+    origin: pd.Timestamp,
+    trained_until: pd.Timestamp,
 ) -> dict[str, Any]:
-    known = past.index[past[LOAD].notna()]
+    """What was known at an origin, and how far: read off the very frames that the model was given."""
+    covariates = {}
+    for name, how in assumed.items():
+        observed = _last_known(past[name])
+        covariates[name] = {
+            "last_observed": observed,
+            "after_origin": how,
+            "last_used": _last_known(future[name]) or observed,
+        }
     return {
         "origin": origin.isoformat(),
-        "trained_from": frame.index[0].isoformat(),
+        "trained_from": past.index[0].isoformat(),
         "trained_until": trained_until.isoformat(),
-        "last_load": known[-1].isoformat() if len(known) else None,
+        "last_load": _last_known(past[LOAD]),
         "forecast_from": future.index[0].isoformat(),
-        "forecast_until": (future.index[-1] + resolution_of(frame.index)).isoformat(),
+        "forecast_until": (future.index[-1] + resolution_of(past.index)).isoformat(),
+        "covariates": covariates,
     }
+
+
+def _last_known(values: pd.Series) -> str | None:
+    known = values.index[values.notna()]
+    return known[-1].isoformat() if len(known) else None

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting import DataContractError, NotFittedError, SettingsError, backtest, daily_origins
+from forecasting import DataContractError, NotFittedError, SettingsError, backtest, create_model, daily_origins
+from forecasting.backtesting import PERFECT, WITHHELD
 from forecasting.metrics import METRICS
+from forecasting.peaks import PEAK_METRICS
 
 QUANTILES = [0.1, 0.5, 0.9]
 
@@ -77,6 +79,25 @@ def test_the_report_says_what_was_known_at_each_origin(new_model, demand):
         assert pd.Timestamp(known["forecast_until"]) - origin == pd.Timedelta("48h")
 
 
+def test_the_report_says_until_when_each_covariate_was_used(new_model, demand):
+    frame = demand(days=40).assign(wind=1.0)
+    origins = origins_of(frame)
+    frame.loc[frame.index >= origins[0] - pd.Timedelta("3h"), "wind"] = np.nan
+    frame.iloc[-5:, frame.columns.get_loc("temperature")] = np.nan
+    report = backtest(new_model("arima", known_future=("temperature",)), frame, origins=origins, refit=True)
+    hour = pd.Timedelta("1h")
+    for origin, known in zip(origins, report.known_at_origin, strict=True):
+        temperature, wind = known["covariates"]["temperature"], known["covariates"]["wind"]
+        assert (temperature["after_origin"], wind["after_origin"]) == (PERFECT, WITHHELD)
+        assert pd.Timestamp(temperature["last_observed"]) == origin - hour
+        last = min(origin + pd.Timedelta("47h"), frame.index[-6])
+        assert pd.Timestamp(temperature["last_used"]) == last
+        assert pd.Timestamp(wind["last_observed"]) == pd.Timestamp(wind["last_used"]) == origins[0] - 4 * hour
+    unknown = frame.assign(wind=np.nan)
+    (known,) = backtest(new_model("seasonal_naive"), unknown, origins=origins[:1]).known_at_origin
+    assert known["covariates"]["wind"] == {"last_observed": None, "after_origin": WITHHELD, "last_used": None}
+
+
 @pytest.mark.parametrize(
     ("known_future", "words"),
     [
@@ -104,11 +125,110 @@ def test_the_weather_to_come_helps_only_a_model_that_may_know_it(new_model, dema
 def test_the_report_holds_every_measure_and_is_json(new_model, demand):
     frame = demand(days=40)
     report = backtest(new_model("arima", known_future=("temperature",)), frame, origins=origins_of(frame))
-    assert tuple(report.metrics) == tuple(report.baseline) == METRICS
+    assert tuple(report.metrics) == tuple(report.baseline) == METRICS + PEAK_METRICS
     assert report.metrics["n"] == 3 * 48
     assert sum(block["n"] for block in report.by_lead_time) == 3 * 48
     assert 0.5 < report.skill < 1
     assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["kind"] == "arima"
+
+
+def test_the_measures_are_those_of_the_values_that_are_reported(new_model, demand):
+    """By another route: plain pandas on the table of predictions, over a day of 23 hours and a holiday."""
+    frame = demand(start="2024-03-01", days=34)
+    report = backtest(new_model("arima", subdivision="ENG"), frame, origins=origins_of(frame, count=4))
+    rows = report.predictions
+    error = (rows[0.5] - rows["load"]).abs()
+    naive = (rows["baseline"] - rows["load"]).abs()
+    local = pd.DatetimeIndex(rows["valid_time"]).tz_convert("Europe/London")
+    for found, groups in (
+        ({block["lead_time_from"]: block for block in report.by_lead_time}, rows["lead_time_hours"] // 6 * 6),
+        ({block["hour"]: block for block in report.by_hour}, local.hour),
+    ):
+        expected = error.groupby(groups).mean()
+        assert list(found) == expected.index.tolist()
+        assert [block["mae"] for block in found.values()] == pytest.approx(expected.tolist())
+        skills = (1 - expected / naive.groupby(groups).mean()).tolist()
+        assert [block["skill"] for block in found.values()] == pytest.approx(skills)
+    assert {block["day_type"] for block in report.by_day_type} >= {"saturday", "sunday", "holiday"}
+    # Two days from the midnight of the 30th end an hour into the 1st, since the 31st is an hour short.
+    (monday,) = report.by_holiday
+    assert (monday["date"], monday["holiday"], monday["n"]) == ("2024-04-01", "Easter Monday", 49)
+    assert sum(block["n"] for block in report.by_day_type) == report.metrics["n"]
+    by_day = rows.assign(day=local.date).groupby(["origin", "day"])[["load", 0.5]]
+    days = by_day.max()[by_day.size() >= 23]
+    assert report.metrics["peak_days"] == len(days) == 8
+    assert report.metrics["peak_bias"] == pytest.approx((days[0.5] - days["load"]).mean())
+
+
+def test_breakdowns_hold_the_measures_and_both_skills(new_model, demand):
+    frame = demand(days=40)
+    report = backtest(new_model("seasonal_naive"), frame, origins=origins_of(frame, count=1))
+    for name in ("by_lead_time", "by_hour", "by_day_type"):
+        for block in getattr(report, name):
+            assert tuple(block)[-len(METRICS) - 2 :] == (*METRICS, "skill", "skill_against_champion")
+            assert (block["skill"], block["skill_against_champion"]) == (0.0, None)
+
+
+def test_without_a_champion_there_is_no_comparison_with_one(new_model, demand):
+    frame = demand(days=30)
+    found = backtest(new_model("seasonal_naive"), frame, origins=origins_of(frame)).to_dict()
+    assert [found[name] for name in ("champion", "champion_model", "skill_against_champion")] == [None] * 3
+    assert found["significance"]["champion"] is None
+    assert found["significance"]["baseline"]["p_value"] is None, "it is the baseline: no difference at all"
+
+
+@pytest.mark.parametrize("fit", [False, True])
+def test_a_champion_competes_as_it_would_if_trained_on_that_day(fit, new_model, demand):
+    """It forecasts what its own backtest forecasts: what it was fitted on, here the very future, plays no part."""
+    frame = demand(days=40)
+    origins = origins_of(frame, count=5)
+    champion = new_model("gradient_boosting", trees=20)
+    alone = backtest(champion, frame, origins=origins)
+    report = backtest(new_model("arima"), frame, origins=origins, champion=champion.fit(frame) if fit else champion)
+    assert report.champion == alone.metrics
+    np.testing.assert_array_equal(report.predictions["champion"], alone.predictions[0.5])
+    assert report.champion_model == {"kind": "gradient_boosting", "parameters": champion.parameters}
+    assert report.skill_against_champion == 1 - report.metrics["mae"] / report.champion["mae"]
+    daily = report.predictions.set_index("origin")
+    difference = (daily[0.5] - daily["load"]).abs() - (daily["champion"] - daily["load"]).abs()
+    tested = report.significance["champion"]
+    assert tested["mean_difference_mw"] == pytest.approx(difference.groupby("origin").mean().mean())
+    assert (tested["n_origins"], tested["overlapping"]) == (5, 2)
+    assert all(block["skill_against_champion"] is not None for block in report.by_lead_time)
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_a_champion_forecasts_what_the_model_forecasts_from_what_the_model_knows(new_model, demand):
+    frame = demand(days=40)
+    champion = create_model("arima", timezone="UTC", quantiles=(0.5,), horizon="1h", seed=3, daily_harmonics=4)
+    report = backtest(new_model("arima"), frame, origins=origins_of(frame), champion=champion)
+    found = report.champion_model["parameters"]
+    kept = {"seed": 3, "daily_harmonics": 4, "threads": 1}
+    of_the_model = {name: report.parameters[name] for name in ("timezone", "country", "quantiles", "horizon")}
+    assert found["known_future"] == []
+    assert found.items() >= {**kept, **of_the_model}.items()
+    assert report.champion["n"] == report.metrics["n"]
+
+
+def test_a_champion_learns_again_at_each_origin_where_the_model_does(new_model, demand):
+    frame = demand(days=40)
+    model, origins = new_model("arima"), origins_of(frame)
+    again = backtest(model, frame, origins=origins, refit=True, champion=model)
+    assert again.champion == again.metrics
+    assert again.skill_against_champion == 0
+    assert again.champion != backtest(model, frame, origins=origins).metrics
+
+
+def test_a_backtest_without_any_load_to_compare_with_reports_nothing_and_is_json(new_model, demand):
+    frame = demand(days=30)
+    origins = origins_of(frame)
+    frame.loc[frame.index >= origins[0], "load"] = np.nan
+    model = new_model("seasonal_naive")
+    report = backtest(model, frame, origins=origins, champion=model)
+    assert (report.metrics["n"], report.metrics["peak_days"], report.metrics["mae"]) == (0, 0, None)
+    assert (report.skill, report.skill_against_champion) == (None, None)
+    assert report.significance["champion"]["n_origins"] == 0
+    json.dumps(report.to_dict(), allow_nan=False)
 
 
 def test_the_baseline_is_the_seasonal_naive_on_the_same_rows(new_model, demand):
