@@ -84,6 +84,7 @@ def _add_backtest(subcommands: Any) -> None:
     command.add_argument("--refit", action="store_true", help="train again at each origin")
     command.add_argument("--output", type=Path, metavar="FILE", help="JSON report (default: standard output)")
     command.add_argument("--predictions", type=Path, metavar="FILE", help="CSV of every forecast value")
+    command.add_argument("--figures", type=Path, metavar="DIR", help="draw the report as PNG files in this folder")
 
 
 def _add_forecast(subcommands: Any) -> None:

@@ -54,6 +54,7 @@ def backtest(options: argparse.Namespace) -> int:
     history = _known(_read(options), _as_of(options))
     model.validate(history)
     _require_folders(options.output, options.predictions)
+    _require_room_for_a_folder(options.figures)
     if options.origins < 1 or options.every_days < 1:
         raise SettingsError(f"--origins {options.origins} and --every-days {options.every_days} must be at least 1")
     origins = daily_origins(
@@ -79,6 +80,8 @@ def backtest(options: argparse.Namespace) -> int:
         )
     if options.predictions is not None:
         report.predictions.to_csv(options.predictions, index=False)
+    if options.figures is not None:
+        report.write_figures(options.figures)
     _print_json({**report.to_dict(), **study}, options.output)
     return 0
 
@@ -189,6 +192,14 @@ def _require_folders(*files: Path | None) -> None:
             raise SettingsError(f"{file} cannot be written: there is no folder {file.absolute().parent}")
         if file.is_dir():
             raise SettingsError(f"{file} cannot be written: it is a folder")
+
+
+def _require_room_for_a_folder(folder: Path | None) -> None:
+    if folder is None or folder.is_dir():
+        return
+    if folder.exists():
+        raise SettingsError(f"--figures {folder} is a file; name a folder, which may exist")
+    _require_folders(folder)
 
 
 def _require_folder_for_a_model(folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from forecasting import load_model
 from forecasting.cli import main
+from forecasting.figures import FIGURES
 
 ROOT = Path(__file__).parents[2]
 MODEL = ["--timezone", "Europe/London", "--kind", "arima", "--set", "daily_harmonics=5"]
@@ -113,6 +114,19 @@ def test_a_trained_model_carries_the_study_that_chose_its_hyper_parameters(csv, 
 def test_a_search_that_cannot_be_is_refused_in_one_line(csv, capsys, options, words):
     assert main(["backtest", str(csv), "--timezone", "Europe/London", "--origins", "2", *options]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_backtest_draws_its_report_into_a_folder_new_or_old(csv, tmp_path, capsys):
+    figures = tmp_path / "figures"
+    command = ["backtest", str(csv), *MODEL, "--origins", "2", "--figures", str(figures)]
+    assert main([*command, "--validate-only"]) == 0
+    assert not figures.exists()
+    for _ in range(2):
+        assert main(command) == 0
+        assert {file.name for file in figures.iterdir()} == {f"{name}.png" for name in FIGURES}
+    capsys.readouterr()
+    assert main([*command, "--figures", str(csv)]) == 2
+    assert capsys.readouterr().err == f"error: --figures {csv} is a file; name a folder, which may exist\n"
 
 
 def test_validate_only_says_what_it_found_and_writes_nothing(csv, tmp_path, capsys):
@@ -265,7 +279,7 @@ def test_an_unknown_engine_is_refused_with_those_that_exist(engines, csv, capsys
 
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(csv, tmp_path, capsys):
     nowhere = str(tmp_path / "none" / "report.json")
-    for option in ("--output", "--predictions"):
+    for option in ("--output", "--predictions", "--figures"):
         assert main(["backtest", str(csv), *MODEL, option, nowhere]) == 2
         streams = capsys.readouterr()
         assert nowhere in streams.err
