@@ -30,6 +30,12 @@ METRICS = (
     Metric(key="mase", label="MASE", explanation="Error against the naive error in the history; below 1 is better"),
     Metric(key="pinball", label="Pinball loss", unit="{unit}", explanation="Error of the whole distribution"),
     Metric(
+        key="crps",
+        label="CRPS",
+        unit="{unit}",
+        explanation="Error of the whole distribution, on the scale of the MAE",
+    ),
+    Metric(
         key="coverage_80",
         label="Coverage of the 80 % interval",
         unit="%",
@@ -39,6 +45,24 @@ METRICS = (
     ),
     Metric(key="width_80", label="Width of the 80 % interval", unit="{unit}", explanation="Narrower is sharper"),
     Metric(key="bias", label="Bias", unit="{unit}", explanation="Mean of forecast minus truth; best is 0"),
+    Metric(
+        key="peak_mae",
+        label="Error of the daily peak",
+        unit="{unit}",
+        explanation="Mean absolute error of the greatest load of a local day",
+    ),
+    Metric(
+        key="peak_bias",
+        label="Bias of the daily peak",
+        unit="{unit}",
+        explanation="Mean of forecast minus truth of the greatest load of a local day; best is 0",
+    ),
+    Metric(
+        key="peak_time_mae_hours",
+        label="Error of the peak's time",
+        unit="h",
+        explanation="By how many hours the time of the daily peak was missed, on average",
+    ),
 )
 
 

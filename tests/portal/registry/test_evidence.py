@@ -47,6 +47,18 @@ def test_bias_is_judged_by_its_size_and_not_by_its_sign() -> None:
     assert rows["bias"].against_baseline.text == "100% worse"  # type: ignore[union-attr]
 
 
+def test_the_distribution_and_the_daily_peak_have_figures_in_their_units() -> None:
+    metrics = {"crps": 120.0, "peak_mae": 210.0, "peak_bias": -90.0, "peak_time_mae_hours": 1.5}
+    naive = {"crps": 150.0, "peak_mae": 200.0, "peak_bias": 45.0, "peak_time_mae_hours": 3.0}
+    rows = {row.metric.key: row for row in figures({"metrics": metrics, "baseline": naive}, champion=None, unit="MW")}
+    assert {key: (row.unit, row.against_baseline.text) for key, row in rows.items()} == {  # type: ignore[union-attr]
+        "crps": ("MW", "20% better"),
+        "peak_mae": ("MW", "5% worse"),
+        "peak_bias": ("MW", "100% worse"),
+        "peak_time_mae_hours": ("h", "50% better"),
+    }
+
+
 @pytest.mark.parametrize(
     ("value", "other", "text"),
     [(100.0, 100.2, "the same"), (5000.0, 1.0, "far worse"), (0.0, 3.0, "100% better")],
@@ -133,6 +145,7 @@ def test_the_backtest_report_of_the_library_reads_as_evidence() -> None:
     rows = {row.metric.key: row for row in figures(evidence, champion=evidence, unit="MW")}
     assert rows["mae"].model == rows["mae"].champion == pytest.approx(evidence["metrics"]["mae"])
     assert rows["mae"].baseline is not None
+    assert {"crps", "peak_mae", "peak_bias", "peak_time_mae_hours"} <= set(rows), "the names of the library"
     points = errors_by_lead_time(evidence)
     assert len(points) == len(evidence["by_lead_time"]) > 1
     assert baseline_error(evidence) is not None
