@@ -24,8 +24,8 @@ def report_of(model, frame, *, champion=None, **options):
 def report(new_model, demand):
     frame = demand(start="2024-03-01", days=38)
     frame.iloc[-100:-90, 0] = np.nan
-    model = new_model("seasonal_naive", quantiles=(0.1, 0.25, 0.5, 0.75, 0.9))
-    return report_of(model, frame, champion=new_model("arima"))
+    model = new_model("arima", quantiles=(0.1, 0.25, 0.5, 0.75, 0.9))
+    return report_of(model, frame, champion=new_model("seasonal_naive"))
 
 
 def lines(figure):
@@ -51,24 +51,24 @@ def test_the_same_report_gives_the_same_bytes(report, tmp_path):
 
 def test_errors_by_lead_time_stand_beside_those_of_the_naive_and_the_champion(report):
     found = lines(error_by_lead_time(report))
-    assert list(found) == ["seasonal naive", "seasonal_naive", "champion, arima"]
+    assert list(found) == ["seasonal naive", "arima", "champion, seasonal_naive"]
     rows = report.predictions
     first_hour = rows[rows["lead_time_hours"] < 1]
-    assert found["champion, arima"][0].tolist() == [
+    assert found["champion, seasonal_naive"][0].tolist() == [
         0.0, pytest.approx((first_hour["champion"] - first_hour["load"]).abs().mean()),
     ]  # fmt: skip
-    assert found["champion, arima"][:, 0].tolist() == list(range(48))
+    assert found["champion, seasonal_naive"][:, 0].tolist() == list(range(48))
 
 
 def test_errors_by_hour_are_by_the_local_clock(report):
-    found = lines(error_by_hour(report))["seasonal_naive"]
+    found = lines(error_by_hour(report))["arima"]
     expected = {block["hour"]: block["mae"] for block in report.by_hour}
     assert dict(found.tolist()) == pytest.approx(expected)
 
 
 def test_calibration_shows_the_share_at_or_below_each_level(report):
     rows = report.predictions.dropna(subset="load")
-    found = lines(calibration(report))["seasonal_naive"]
+    found = lines(calibration(report))["arima"]
     assert found.tolist() == [
         [level, pytest.approx((rows["load"] <= rows[level]).mean())] for level in (0.1, 0.25, 0.5, 0.75, 0.9)
     ]
@@ -77,14 +77,14 @@ def test_calibration_shows_the_share_at_or_below_each_level(report):
 def test_the_sample_week_shows_seven_days_as_forecast_last(report):
     figure = sample_week(report)
     found = lines(figure)
-    assert list(found) == ["seasonal_naive, median", "seasonal naive", "load"]
+    assert list(found) == ["arima, median", "seasonal naive", "load"]
     assert {len(points) for points in found.values()} == {7 * 24}
     assert np.isnan(found["load"][:, 1]).sum() == 10
     rows = report.predictions
     last = rows[rows["origin"] == rows["origin"].max()]
-    assert found["seasonal_naive, median"][-48:, 1].tolist() == last[0.5].tolist()
+    assert found["arima, median"][-48:, 1].tolist() == last[0.5].tolist()
     earlier = rows[(rows["lead_time_hours"] < 24) & ~rows["origin"].isin([rows["origin"].max()])]
-    assert found["seasonal_naive, median"][:-48, 1].tolist() == earlier[0.5].tolist()[-5 * 24 :]
+    assert found["arima, median"][:-48, 1].tolist() == earlier[0.5].tolist()[-5 * 24 :]
     (axes,) = figure.axes
     assert [band.get_label() for band in axes.collections] == ["80 % interval", "50 % interval"]
 
