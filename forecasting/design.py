@@ -34,6 +34,10 @@ def regressors(
     if grid.holiday.any():
         columns["holiday"] = grid.holiday
         columns["holiday_after"] = grid.holiday_after
+    for name, member in (("bridge_day", grid.bridge), ("school_holiday", grid.school_holiday)):
+        if member.any():
+            columns[name] = member
+            columns |= {f"{name}:{term}": member * values for term, values in _harmonics(day_angle, 1, "day").items()}
     low = _harmonics(day_angle, min(3, daily_harmonics), "day")
     yearly = _harmonics(2 * np.pi * clock.day_of_year / _YEAR_DAYS, yearly_harmonics, "year")
     for name, values in yearly.items():
@@ -45,6 +49,15 @@ def regressors(
         if name == TEMPERATURE:
             columns |= _weather(values, grid, low=low, knots=temperature_knots)
     return columns
+
+
+def temperature_knots(grid: Grid, end: int) -> tuple[float, ...]:
+    """Quantiles of the temperature before the position `end`, in °C: where its effect may bend."""
+    known = grid.covariates.get(TEMPERATURE, np.array([]))[:end]
+    known = known[np.isfinite(known)]
+    if known.size == 0:
+        return ()
+    return tuple(np.unique(np.quantile(known, (0.2, 0.4, 0.6, 0.8, 0.95)).round(2)).tolist())
 
 
 def _kinds_of_day(grid: Grid) -> dict[str, np.ndarray]:

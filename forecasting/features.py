@@ -40,6 +40,17 @@ def weekly_baseline(grid: Grid, *, origins: np.ndarray, targets: np.ndarray) -> 
     return baseline
 
 
+def filled_load(grid: Grid) -> np.ndarray:
+    """Loads in MW with gaps filled by `weekly_baseline` from what lies before each, (n,); zero where nothing does."""
+    if "filled_load" not in grid.memo:
+        gap = np.flatnonzero(np.isnan(grid.load))
+        filled = grid.load.copy()
+        filled[gap] = weekly_baseline(grid, origins=gap, targets=gap)
+        grid.memo["filled_load"] = np.nan_to_num(filled)
+    filled_once: np.ndarray = grid.memo["filled_load"]
+    return filled_once
+
+
 def direct_features(
     grid: Grid, *, origins: np.ndarray, targets: np.ndarray, baseline: np.ndarray, seasons: bool = True
 ) -> pd.DataFrame:

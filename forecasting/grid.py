@@ -16,7 +16,8 @@ import pandas as pd
 from forecasting.calendar import LocalClock, bridge_days, holidays_of, local_clock, school_holidays_of
 from forecasting.contracts import LOAD, resolution_of
 
-_SHORTEST_YEARLY = pd.Timedelta(days=500)
+SEASON_DAYS = 500
+"""A longer history tells the season from the trend: it has seen a good part of the year twice."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Grid:
 
 def tells_seasons(history: pd.DataFrame) -> bool:
     """Whether a history is long enough to tell the season from the trend: it has seen a good part of the year twice."""
-    return bool(history.index[-1] - history.index[0] >= _SHORTEST_YEARLY)
+    return bool(history.index[-1] - history.index[0] >= pd.Timedelta(days=SEASON_DAYS))
 
 
 @dataclass(frozen=True)

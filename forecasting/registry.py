@@ -10,9 +10,14 @@ from forecasting.models.base import Forecaster, Settings
 
 _CLASSES = {
     "seasonal_naive": "forecasting.models.seasonal_naive:SeasonalNaive",
+    "exponential_smoothing": "forecasting.models.exponential_smoothing:ExponentialSmoothing",
     "arima": "forecasting.models.arima:Arima",
+    "regression": "forecasting.models.regression:Regression",
     "gradient_boosting": "forecasting.models.gradient_boosting:GradientBoosting",
+    "recursive_boosting": "forecasting.models.recursive_boosting:RecursiveBoosting",
     "lstm": "forecasting.models.lstm:Lstm",
+    "ensemble": "forecasting.models.ensemble:Ensemble",
+    "auto": "forecasting.models.ensemble:Auto",
 }
 
 
@@ -22,7 +27,7 @@ def available_models() -> tuple[str, ...]:
 
 
 def create_model(
-    kind: str,
+    kind: str = "auto",
     *,
     timezone: str,
     country: str | None = None,
@@ -37,7 +42,7 @@ def create_model(
     """Make an untrained model.
 
     Args:
-        kind: one of `available_models()`.
+        kind: one of `available_models()`; "auto", the default, weighs several by how they did out of sample.
         timezone: IANA name of the series' local clock, on which people live.
         country: ISO 3166 code whose public holidays apply, and `subdivision` its state or region.
         quantiles: levels to forecast, increasing, with 0.5 among them.

@@ -16,6 +16,8 @@ _HELD_OUT_SHARE = 0.2
 _HELD_OUT_DAYS = 70
 _FIRST_DAYS = 7
 _FEWEST_LOADS = pd.Timedelta(hours=12)
+_JUDGED_ORIGINS = 60
+_STRIDES_HOURS = (1, 5, 7, 11, 13, 17, 19, 23, 25, 29, 31)
 
 
 def require_loads(history: pd.DataFrame, *, held_out: bool) -> None:
@@ -115,3 +117,17 @@ def sequences(
     flat = weekly_baseline(grid, origins=np.repeat(origins, targets.shape[1]), targets=targets.ravel())
     whole = np.isfinite(flat).reshape(targets.shape).all(axis=1)
     return origins[whole], targets[whole]
+
+
+def held_out_origins(grid: Grid, *, start: int, end: int, horizon_steps: int) -> tuple[np.ndarray, int]:
+    """Origins in `[start, end)` to judge a model from, and how many intervals of the horizon fit behind each.
+
+    About sixty, spread so that they fall on every hour of the day: their distance in hours has no divisor in common
+    with a day.
+    """
+    steps = min(horizon_steps, end - start)
+    span = end - start - steps
+    hours = next(
+        (each for each in _STRIDES_HOURS if span <= _JUDGED_ORIGINS * each * grid.steps_per_hour), _STRIDES_HOURS[-1]
+    )
+    return np.arange(start, end - steps + 1, hours * grid.steps_per_hour), steps

@@ -19,7 +19,17 @@ DEFAULT_ARGS: dict[str, Any] = {
 }
 """A refusal that stays one (bad data, a held training) is raised as AirflowFailException and not tried again."""
 
-MODEL_KINDS = ("seasonal_naive", "arima", "gradient_boosting", "lstm")
+MODEL_KINDS = (
+    "seasonal_naive",
+    "exponential_smoothing",
+    "arima",
+    "regression",
+    "gradient_boosting",
+    "recursive_boosting",
+    "lstm",
+    "ensemble",
+    "auto",
+)
 """`forecasting.available_models()`, written out: parsing a DAG file loads no library. A test compares them."""
 
 

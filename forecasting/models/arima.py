@@ -11,26 +11,20 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from statsmodels.regression.linear_model import OLS
 from statsmodels.tsa.arima.estimators.hannan_rissanen import hannan_rissanen
 
-from forecasting.conformal import LeadTimeCalibration
-from forecasting.contracts import Window
-from forecasting.design import regressors
+from forecasting.design import regressors, temperature_knots
 from forecasting.errors import SettingsError
-from forecasting.grid import Grid, tells_seasons, window_mean
-from forecasting.models.base import Forecaster
-from forecasting.sampling import held_out_from
+from forecasting.grid import SEASON_DAYS, Grid, window_mean
+from forecasting.linear import Ridge
+from forecasting.models.paths import PathForecaster
 
 _WEIGHTS = "weights.npz"
-_CALIBRATION = "calibration.json"
 _FACTS = "facts.json"
-_CONTEXT = pd.Timedelta(days=21)
-_ORIGINS_PER_DAY = 4
 _LARGEST_ROOT = 0.9999
 
 
@@ -40,8 +34,8 @@ class Parameters:
 
     daily_harmonics: int = 8
     yearly_harmonics: int = 2
-    ridge: float = 1e-4
-    """Penalty on standardised coefficients, per observation."""
+    ridge: float = 0.05
+    """Penalty on standardised coefficients, per day of history."""
     autoregression: int = 2
     """Consecutive lags of the errors, beside those of a day and a week."""
     moving_average: int = 1
@@ -60,23 +54,7 @@ class Parameters:
 
 
 @dataclass(frozen=True)
-class _Regression:
-    """Coefficients on standardised regressors; `names` says which, unknown values count as the mean."""
-
-    names: list[str]
-    mean: np.ndarray
-    scale: np.ndarray
-    coefficients: np.ndarray
-    intercept: float
-
-    def explain(self, columns: dict[str, np.ndarray]) -> np.ndarray:
-        length = len(next(iter(columns.values())))
-        table = np.column_stack([columns.get(name, np.zeros(length)) for name in self.names])
-        return self.intercept + np.nan_to_num((table - self.mean) / self.scale) @ self.coefficients
-
-
-@dataclass(frozen=True)
-class _Errors:
+class Errors:
     """An ARMA model of the regression's errors: e_t = Σ ar·e + u_t + Σ ma·u."""
 
     ar_lags: np.ndarray
@@ -109,49 +87,48 @@ class _Errors:
         return path[:, memory:]
 
 
-class Arima(Forecaster):
+@dataclass(frozen=True)
+class State:
+    """The regression, and the ARMA model of its errors."""
+
+    knots: tuple[float, ...]
+    yearly_harmonics: int
+    regression: Ridge
+    errors: Errors
+
+
+class Arima(PathForecaster):
     """Harmonic regression on calendar and weather with ARMA errors."""
 
     kind: ClassVar[str] = "arima"
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "numpy", "pandas", "scipy", "statsmodels")
+    context: ClassVar[pd.Timedelta] = pd.Timedelta(days=21)
 
-    def _fit(self, history: pd.DataFrame, grid: Grid) -> None:
-        temperature = grid.covariates.get("temperature", np.array([]))
-        temperature = temperature[np.isfinite(temperature)]
-        self._knots = (
-            tuple(np.unique(np.quantile(temperature, (0.2, 0.4, 0.6, 0.8, 0.95)).round(2)).tolist())
-            if temperature.size
-            else ()
+    def learn(self, grid: Grid, end: int) -> State:
+        long = end > SEASON_DAYS * grid.steps_per_day
+        knots, yearly = temperature_knots(grid, end), self.hyperparameters.yearly_harmonics if long else 0
+        columns = self._columns(grid, knots, yearly)
+        rows = np.flatnonzero(np.isfinite(grid.load[:end]))
+        regression = Ridge.fit(
+            grid.load[rows],
+            {name: values[rows] for name, values in columns.items()},
+            penalty=self.hyperparameters.ridge * grid.steps_per_day / end,
         )
-        self._yearly = self.hyperparameters.yearly_harmonics if tells_seasons(history) else 0
-        columns = self._columns(grid)
-        rows = len(history)
-        split = held_out_from(grid, rows)
-        judged = self._estimate(grid, columns, split)
-        self._calibrate(grid, columns, judged, split=split, rows=rows)
-        self._regression, self._errors = self._estimate(grid, columns, rows)
-        self.features = list(self._regression.names)
+        left = grid.load[:end] - regression.explain({name: values[:end] for name, values in columns.items()})
+        around = left - _level(left, grid.steps_per_day)[:-1]
+        self.features = list(regression.names)
+        return State(knots, yearly, regression, self._estimate_errors(np.nan_to_num(around), grid.steps_per_day))
 
-    def _columns(self, grid: Grid) -> dict[str, np.ndarray]:
+    def _columns(self, grid: Grid, knots: tuple[float, ...], yearly: int) -> dict[str, np.ndarray]:
         return regressors(
             grid,
             daily_harmonics=self.hyperparameters.daily_harmonics,
-            yearly_harmonics=self._yearly,
-            temperature_knots=self._knots,
+            yearly_harmonics=yearly,
+            temperature_knots=knots,
         )
 
-    def _estimate(self, grid: Grid, columns: dict[str, np.ndarray], rows: int) -> tuple[_Regression, _Errors]:
-        load = grid.load[:rows]
-        known = np.isfinite(load)
-        regression = _regress(
-            load[known], {name: values[:rows][known] for name, values in columns.items()}, self.hyperparameters.ridge
-        )
-        left = load - regression.explain({name: values[:rows] for name, values in columns.items()})
-        around = left - _level(left, grid.steps_per_day)[:-1]
-        return regression, self._estimate_errors(np.nan_to_num(around), grid.steps_per_day)
-
-    def _estimate_errors(self, left: np.ndarray, per_day: int) -> _Errors:
+    def _estimate_errors(self, left: np.ndarray, per_day: int) -> Errors:
         near = range(1, self.hyperparameters.autoregression + 1)
         for lags, averages in (
             (sorted({*near, per_day - 1, per_day, per_day + 1, 7 * per_day}), self.hyperparameters.moving_average),
@@ -163,81 +140,41 @@ class Arima(Forecaster):
                 # Hannan-Rissanen says by a warning when its estimate is not stationary; `_decays` looks for itself.
                 warnings.simplefilter("ignore")
                 estimate, _ = hannan_rissanen(left, ar_order=lags, ma_order=averages, demean=False)
-            errors = _Errors(
+            errors = Errors(
                 np.array(lags), np.array(estimate.ar_params, dtype=float), np.array(estimate.ma_params, dtype=float)
             )
             if _decays(errors):
                 return errors
-        return _Errors(np.array([1]), np.array([0.0]), np.array([]))
+        return Errors(np.array([1]), np.array([0.0]), np.array([]))
 
-    def _calibrate(
-        self, grid: Grid, columns: dict[str, np.ndarray], judged: tuple[_Regression, _Errors], *, split: int, rows: int
-    ) -> None:
-        regression, errors = judged
-        steps = min(int(self.settings.horizon / pd.Timedelta(minutes=grid.minutes)), rows - split)
-        # An odd number of intervals between origins lets them fall on every time of the day.
-        stride = max(1, grid.steps_per_day // _ORIGINS_PER_DAY) | 1
-        origins = np.arange(split, rows - steps + 1, stride)
-        explained = regression.explain(columns)
-        targets = origins[:, None] + np.arange(steps)
-        predicted = explained[targets] + _carried_on(errors, grid.load - explained, origins, steps, grid.steps_per_day)
-        flat = targets.ravel()
-        self._calibration = LeadTimeCalibration.fit(
-            actual=grid.load[flat],
-            predicted=predicted.reshape(-1, 1),
-            lead_hours=np.tile(np.arange(steps), len(origins)) * grid.minutes / 60,
-            local_hour=grid.clock.minute_of_day[flat] // 60,
-            day_number=grid.clock.day_number[flat],
-            levels=self.settings.quantiles,
-        )
+    def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
+        explained = state.regression.explain(self._columns(grid, state.knots, state.yearly_harmonics))
+        ahead = _carried_on(state.errors, grid.load - explained, origins, steps, grid.steps_per_day)
+        paths: np.ndarray = explained[origins[:, None] + np.arange(steps)] + ahead
+        return paths
 
-    def _predict(self, window: Window) -> np.ndarray:
-        recent = window.history.loc[window.origin - _CONTEXT :]
-        grid = self._grid(recent, window.future)
-        explained = self._regression.explain(self._columns(grid))
-        steps = len(grid.load) - len(recent)
-        left = (grid.load - explained)[: len(recent)]
-        ahead = _carried_on(self._errors, left, np.array([len(recent)]), steps, grid.steps_per_day)[0]
-        point = (explained[len(recent) :] + ahead)[-len(window.future) :]
-        targets = np.arange(len(grid.load) - len(window.future), len(grid.load))
-        return self._calibration.apply(
-            point[:, None],
-            lead_hours=(targets - len(recent)) * grid.minutes / 60,
-            local_hour=grid.clock.minute_of_day[targets] // 60,
-        )
-
-    def _files(self) -> dict[str, bytes]:
+    def pack(self, state: State) -> dict[str, bytes]:
         buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            mean=self._regression.mean,
-            scale=self._regression.scale,
-            coefficients=self._regression.coefficients,
-            intercept=np.array(self._regression.intercept),
-            ar_lags=self._errors.ar_lags,
-            ar=self._errors.ar,
-            ma=self._errors.ma,
-        )
-        facts = {"names": self._regression.names, "knots": self._knots, "yearly_harmonics": self._yearly}
-        return {
-            _WEIGHTS: buffer.getvalue(),
-            _CALIBRATION: self._calibration.to_json(),
-            _FACTS: json.dumps(facts, sort_keys=True).encode(),
+        arrays: dict[str, Any] = {
+            **state.regression.arrays(),
+            "ar_lags": state.errors.ar_lags,
+            "ar": state.errors.ar,
+            "ma": state.errors.ma,
         }
+        np.savez(buffer, **arrays)
+        facts = {"names": state.regression.names, "knots": state.knots, "yearly_harmonics": state.yearly_harmonics}
+        return {_WEIGHTS: buffer.getvalue(), _FACTS: json.dumps(facts, sort_keys=True).encode()}
 
-    def _restore(self, files: Mapping[str, bytes]) -> None:
+    def unpack(self, files: Mapping[str, bytes]) -> State:
         facts = json.loads(files[_FACTS])
-        with np.load(io.BytesIO(files[_WEIGHTS]), allow_pickle=False) as weights:
-            self._regression = _Regression(
-                names=facts["names"],
-                mean=weights["mean"],
-                scale=weights["scale"],
-                coefficients=weights["coefficients"],
-                intercept=float(weights["intercept"]),
-            )
-            self._errors = _Errors(weights["ar_lags"], weights["ar"], weights["ma"])
-        self._knots, self._yearly = tuple(facts["knots"]), facts["yearly_harmonics"]
-        self._calibration = LeadTimeCalibration.from_json(files[_CALIBRATION])
+        with np.load(io.BytesIO(files[_WEIGHTS]), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return State(
+            knots=tuple(facts["knots"]),
+            yearly_harmonics=facts["yearly_harmonics"],
+            regression=Ridge.restored(facts["names"], arrays),
+            errors=Errors(arrays["ar_lags"], arrays["ar"], arrays["ma"]),
+        )
 
 
 def _level(left: np.ndarray, per_day: int) -> np.ndarray:
@@ -245,27 +182,13 @@ def _level(left: np.ndarray, per_day: int) -> np.ndarray:
     return np.nan_to_num(window_mean(left, np.arange(len(left) + 1), 7 * per_day))
 
 
-def _carried_on(errors: _Errors, left: np.ndarray, origins: np.ndarray, steps: int, per_day: int) -> np.ndarray:
+def _carried_on(errors: Errors, left: np.ndarray, origins: np.ndarray, steps: int, per_day: int) -> np.ndarray:
     """What the regression will leave after each origin, (origins, steps): the week's level and the errors around it."""
     level = _level(left, per_day)
     return level[origins, None] + errors.forecast(np.nan_to_num(left - level[:-1]), origins, steps)
 
 
-def _regress(load: np.ndarray, columns: dict[str, np.ndarray], ridge: float) -> _Regression:
-    table = np.column_stack(list(columns.values()))
-    known = np.isfinite(table)
-    count = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, table, 0.0).sum(axis=0) / count
-    scale = np.sqrt((np.where(known, table - mean, 0.0) ** 2).sum(axis=0) / count)
-    # A column that all but stands still would turn any later change into millions of standard deviations.
-    scale = np.where(scale > 1e-6, scale, 1.0)
-    standard = np.nan_to_num((table - mean) / scale)
-    intercept = float(load.mean())
-    fitted = OLS(load - intercept, standard).fit_regularized(alpha=ridge, L1_wt=0.0)
-    return _Regression(list(columns), mean, scale, np.asarray(fitted.params, dtype=float), intercept)
-
-
-def _decays(errors: _Errors) -> bool:
+def _decays(errors: Errors) -> bool:
     """Whether the expected errors die out and past shocks can be recovered: all roots inside the unit circle."""
     if not (np.isfinite(errors.ar).all() and np.isfinite(errors.ma).all()):
         return False

@@ -13,6 +13,7 @@ import pandas as pd
 
 from forecasting import persistence
 from forecasting.calendar import check_country, check_timezone, checked_duration
+from forecasting.cleaning import implausible
 from forecasting.contracts import (
     LOAD,
     MINIMUM_TRAINING,
@@ -142,6 +143,11 @@ class Forecaster(ABC):
             raise NotFittedError(f"this {self.kind} model has not been fitted: call fit(history) first")
         return self._training
 
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What the training found besides, JSON-able; it joins the facts of `training`."""
+        return {}
+
     def known_ahead(self, covariates: Sequence[str]) -> tuple[str, ...]:
         """Those of a history's covariates that will be given for the forecast period."""
         return tuple(covariates) if self.settings.known_future is None else self.settings.known_future
@@ -185,15 +191,18 @@ class Forecaster(ABC):
         step = resolution_of(frame.index)
         # Rows without loads at either end teach nothing; at the end they would pass for the part to calibrate on.
         taught = observed_span(frame)
-        self._fit(taught, self._grid(taught))
+        grid = self._grid(taught)
+        self._fit(taught, grid)
         self._training = {
             "start": frame.index[0].isoformat(),
             "end": (frame.index[-1] + step).isoformat(),
             "resolution": f"{step / pd.Timedelta(minutes=1):g}min",
             "rows": len(frame),
             "missing_loads": int(frame[LOAD].isna().sum()),
+            "implausible_loads": int(taught[LOAD].notna().sum() - np.isfinite(grid.load).sum()),
             "covariates": list(self._covariates),
             "data_sha256": _fingerprint(frame),
+            **self.evidence,
         }
         return self
 
@@ -253,8 +262,10 @@ class Forecaster(ABC):
 
     def _grid(self, history: pd.DataFrame, future: pd.DataFrame | None = None) -> Grid:
         settings = self.settings
+        load = history[LOAD].to_numpy()
+        per_day = int(pd.Timedelta(days=1) / resolution_of(history.index))
         return build_grid(
-            history,
+            history.assign(load=np.where(implausible(load, steps_per_day=per_day), np.nan, load)),
             future,
             timezone=settings.timezone,
             country=settings.country,

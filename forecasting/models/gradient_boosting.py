@@ -1,48 +1,49 @@
-"""Gradient boosting (LightGBM), direct for every lead time, on the change against the same hour of last week.
+"""Gradient boosting (LightGBM), direct for every lead time, on what a linear regression leaves.
 
 Ke et al. (2017). One booster serves all lead times: the lead time is a feature, and lags are relative to the origin.
-Learning the change against last week lets trees, which cannot extrapolate, follow growth and season. Quantiles come
-from residuals on the held-out end of the history; the final booster is then trained on all of it.
+The regression of `forecasting.models.regression` carries level, growth and season, which trees cannot extrapolate; the
+booster learns what is not linear.
 """
 
-import re
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import lightgbm
 import numpy as np
 import pandas as pd
 
-from forecasting.conformal import LeadTimeCalibration
-from forecasting.contracts import Window
+from forecasting.boosting import restored_booster, train_booster
 from forecasting.errors import SettingsError
 from forecasting.features import CONTEXT, direct_features, weekly_baseline
-from forecasting.grid import Grid, tells_seasons
-from forecasting.models.base import Forecaster
-from forecasting.sampling import first_target, held_out_from, pairs
+from forecasting.grid import SEASON_DAYS, Grid
+from forecasting.models.paths import PathForecaster, horizon_steps
+from forecasting.models.regression import Regression
+from forecasting.models.regression import State as RegressionState
+from forecasting.sampling import first_target, pairs
 
 _BOOSTER = "booster.txt"
-_CALIBRATION = "calibration.json"
+_FACTS = "features.json"
+_REGRESSION = "regression."
 _MOST_LEAVES = 131_072
 _SMALLEST_SHARE = 0.01
-_FEWEST_HELD_OUT = 60
 
 
 @dataclass(frozen=True)
 class Parameters:
     """Hyper-parameters of the booster."""
 
-    trees: int = 300
+    trees: int = 250
     learning_rate: float = 0.05
-    leaves: int = 15
+    leaves: int = 8
     smallest_leaf: int = 100
     feature_share: float = 0.6
     row_share: float = 0.8
     l2: float = 5.0
     lead_times_per_target: int = 2
     """Training rows per interval of the history, each with a lead time of its own."""
-    most_rows: int = 60_000
+    most_rows: int = 40_000
     """Training rows beyond this many are thinned evenly, which bounds the cost of long and fine histories."""
 
     def __post_init__(self) -> None:
@@ -62,102 +63,84 @@ class Parameters:
             raise SettingsError(f"gradient_boosting: l2 {self.l2} must not be negative")
 
 
-class GradientBoosting(Forecaster):
-    """LightGBM on the weekly change, with features that respect the lead time."""
+@dataclass(frozen=True)
+class State:
+    """The regression, the booster of what it leaves, and the booster's features."""
+
+    regression: RegressionState
+    booster: lightgbm.Booster
+    features: list[str]
+
+
+class GradientBoosting(PathForecaster):
+    """LightGBM on the residuals of a regression, with features that respect the lead time."""
 
     kind: ClassVar[str] = "gradient_boosting"
     Parameters: ClassVar[type] = Parameters
-    libraries: ClassVar[tuple[str, ...]] = ("holidays", "lightgbm", "numpy", "pandas")
+    libraries: ClassVar[tuple[str, ...]] = ("holidays", "lightgbm", "numpy", "pandas", "scipy")
+    context: ClassVar[pd.Timedelta] = CONTEXT
 
-    def _fit(self, history: pd.DataFrame, grid: Grid) -> None:
-        rows = len(history)
-        split = held_out_from(grid, rows)
-        generator = np.random.default_rng(self.settings.seed)
-        horizon_steps = int(self.settings.horizon / pd.Timedelta(minutes=grid.minutes))
-        per_target = self.hyperparameters.lead_times_per_target
+    @property
+    def _regression(self) -> Regression:
+        return Regression(self.settings, {})
 
-        def draw(start: int) -> tuple[np.ndarray, np.ndarray]:
-            return pairs(
-                grid, start=start, end=rows, horizon_steps=horizon_steps, per_target=per_target, generator=generator
-            )
-
-        origins, targets = draw(first_target(grid))
-        if len(origins) > self.hyperparameters.most_rows:
-            chosen = np.linspace(0, len(origins) - 1, self.hyperparameters.most_rows).astype(int)
-            origins, targets = origins[chosen], targets[chosen]
-        if (origins >= split).sum() < _FEWEST_HELD_OUT:
-            # A horizon that is long against the history: most origins of the held-out part lie before it.
-            kept, (late_origins, late_targets) = targets < split, draw(split)
-            origins = np.concatenate([origins[kept], late_origins])
-            targets = np.concatenate([targets[kept], late_targets])
-        baseline = weekly_baseline(grid, origins=origins, targets=targets)
-        table = direct_features(
-            grid, origins=origins, targets=targets, baseline=baseline, seasons=tells_seasons(history)
+    def learn(self, grid: Grid, end: int) -> State:
+        chosen = self.hyperparameters
+        regression = self._regression.learn(grid, end)
+        origins, targets = pairs(
+            grid,
+            start=first_target(grid),
+            end=end,
+            horizon_steps=horizon_steps(self.settings, grid),
+            per_target=chosen.lead_times_per_target,
+            generator=np.random.default_rng(self.settings.seed),
+        )
+        if len(origins) > chosen.most_rows:
+            kept = np.linspace(0, len(origins) - 1, chosen.most_rows).astype(int)
+            origins, targets = origins[kept], targets[kept]
+        expected = self._regression.expected(regression, grid, origins, targets)
+        table = self._table(grid, origins, targets, expected, seasons=end > SEASON_DAYS * grid.steps_per_day)
+        booster = train_booster(
+            table.to_numpy(),
+            grid.load[targets] - expected,
+            names=list(table.columns),
+            seed=self.settings.seed,
+            threads=self.settings.threads,
+            trees=chosen.trees,
+            learning_rate=chosen.learning_rate,
+            num_leaves=chosen.leaves,
+            min_data_in_leaf=min(chosen.smallest_leaf, max(5, len(table) // 50)),
+            feature_fraction=chosen.feature_share,
+            bagging_fraction=chosen.row_share,
+            lambda_l2=chosen.l2,
         )
         self.features = list(table.columns)
-        change = grid.load[targets] - baseline
-        values = table.to_numpy()
-        # Held-out pairs start after the split altogether, so that not even their origins saw a training load's future.
-        early, late = targets < split, origins >= split
-        judged = self._train(values[early], change[early])
-        lead_hours = (targets[late] - origins[late]) * grid.minutes / 60
-        self._calibration = LeadTimeCalibration.fit(
-            actual=change[late],
-            predicted=np.asarray(judged.predict(values[late])).reshape(-1, 1),
-            lead_hours=lead_hours,
-            local_hour=grid.clock.minute_of_day[targets[late]] // 60,
-            day_number=grid.clock.day_number[targets[late]],
-            levels=self.settings.quantiles,
-        )
-        self._booster = self._train(values, change)
+        return State(regression, booster, list(table.columns))
 
-    def _train(self, values: np.ndarray, change: np.ndarray) -> lightgbm.Booster:
-        chosen = self.hyperparameters
-        settings: dict[str, Any] = {
-            "objective": "regression",
-            "learning_rate": chosen.learning_rate,
-            "num_leaves": chosen.leaves,
-            "min_data_in_leaf": min(chosen.smallest_leaf, max(5, len(values) // 50)),
-            "feature_fraction": chosen.feature_share,
-            "bagging_fraction": chosen.row_share,
-            "bagging_freq": 1,
-            "lambda_l2": chosen.l2,
-            "num_threads": self.settings.threads,
-            "seed": self.settings.seed,
-            "deterministic": True,
-            "force_row_wise": True,
-            "max_bin": 127,
-            "verbosity": -1,
-        }
-        # LightGBM takes no punctuation in names; the manifest has them all, in the same order.
-        plain = all(re.fullmatch(r"[A-Za-z0-9_]+", name) for name in self.features)
-        data = lightgbm.Dataset(
-            values, label=change, feature_name=self.features if plain else "auto", free_raw_data=True
-        )
-        return lightgbm.train(settings, data, num_boost_round=chosen.trees)
-
-    def _predict(self, window: Window) -> np.ndarray:
-        recent = window.history.loc[window.origin - CONTEXT :]
-        grid = self._grid(recent, window.future)
-        targets = np.arange(len(grid.load) - len(window.future), len(grid.load))
-        origins = np.full(len(targets), len(recent))
+    def _table(
+        self, grid: Grid, origins: np.ndarray, targets: np.ndarray, expected: np.ndarray, *, seasons: bool = True
+    ) -> pd.DataFrame:
         baseline = weekly_baseline(grid, origins=origins, targets=targets)
-        table = direct_features(grid, origins=origins, targets=targets, baseline=baseline)
+        table = direct_features(grid, origins=origins, targets=targets, baseline=baseline, seasons=seasons)
+        return table.assign(regression=expected, regression_minus_baseline=expected - baseline)
+
+    def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
+        targets = (origins[:, None] + np.arange(steps)).ravel()
+        starts = np.repeat(origins, steps)
+        expected = self._regression.expected(state.regression, grid, starts, targets)
         # A column may be missing here: a holiday feature exists only where the axis has a holiday.
-        values = table.reindex(columns=self.features, fill_value=0.0).to_numpy()
-        point = baseline + self._booster.predict(values, num_threads=self.settings.threads)
-        return self._calibration.apply(
-            point[:, None],
-            lead_hours=(targets - origins) * grid.minutes / 60,
-            local_hour=grid.clock.minute_of_day[targets] // 60,
-        )
+        table = self._table(grid, starts, targets, expected).reindex(columns=state.features, fill_value=0.0)
+        left = state.booster.predict(table.to_numpy(), num_threads=self.settings.threads)
+        return (expected + np.asarray(left)).reshape(len(origins), steps)
 
-    def _files(self) -> dict[str, bytes]:
-        return {_BOOSTER: self._booster.model_to_string().encode(), _CALIBRATION: self._calibration.to_json()}
+    def pack(self, state: State) -> dict[str, bytes]:
+        regression = self._regression.pack(state.regression)
+        return {
+            _BOOSTER: state.booster.model_to_string().encode(),
+            _FACTS: json.dumps(state.features).encode(),
+            **{_REGRESSION + name: content for name, content in regression.items()},
+        }
 
-    def _restore(self, files: Mapping[str, bytes]) -> None:
-        try:
-            self._booster = lightgbm.Booster(model_str=files[_BOOSTER].decode())
-        except lightgbm.basic.LightGBMError as error:
-            raise ValueError(str(error)) from error
-        self._calibration = LeadTimeCalibration.from_json(files[_CALIBRATION])
+    def unpack(self, files: Mapping[str, bytes]) -> State:
+        inner = {name.removeprefix(_REGRESSION): each for name, each in files.items() if name.startswith(_REGRESSION)}
+        return State(self._regression.unpack(inner), restored_booster(files[_BOOSTER]), json.loads(files[_FACTS]))

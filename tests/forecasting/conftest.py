@@ -17,6 +17,11 @@ KNOWN = ("temperature",)
 SMALL: dict[str, dict[str, Any]] = {
     "seasonal_naive": {},
     "arima": {"daily_harmonics": 5},
+    "exponential_smoothing": {},
+    "regression": {},
+    "recursive_boosting": {"trees": 60},
+    "ensemble": {},
+    "auto": {},
     "gradient_boosting": {"trees": 120},
     "lstm": {
         "epochs": 4,
