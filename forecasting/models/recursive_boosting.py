@@ -2,8 +2,8 @@
 
 The classical way of boosting a time series (Ke et al., 2017; Taieb & Hyndman, 2014, on what recursion gives and costs).
 It learns from every interval of the history how the last ones go on, which no direct model learns for so many lead
-times at once. Three boosters see the same lags and predict the load itself, its change on the interval before, and its
-change on the day before; their errors differ, and the mean of their paths is better than each.
+times at once. Four boosters see the same lags and predict the load itself, or its change on the interval, the day or
+the week before; their errors differ, and the mean of their paths is better than each.
 """
 
 import json
@@ -24,7 +24,7 @@ from forecasting.grid import SEASON_DAYS, Grid, Running, window_mean
 from forecasting.models.paths import PathForecaster
 
 _FACTS = "features.json"
-_BASES = ("none", "interval", "day")
+_BASES = ("none", "interval", "day", "week")
 _LONGEST_DAYS = 14
 
 
@@ -58,7 +58,7 @@ class State:
 
 
 class RecursiveBoosting(PathForecaster):
-    """Three LightGBM boosters, each feeding on its own forecasts; covariates count where they are known ahead."""
+    """Four LightGBM boosters, each feeding on its own forecasts; covariates count where they are known ahead."""
 
     kind: ClassVar[str] = "recursive_boosting"
     Parameters: ClassVar[type] = Parameters
@@ -193,7 +193,7 @@ def _mean(path: np.ndarray, now: int, lag: int, length: int) -> np.ndarray:
 def _base(lags: dict[str, np.ndarray], base: str) -> np.ndarray:
     if base == "none":
         return np.zeros(len(lags["interval_ago"]))
-    return lags["interval_ago" if base == "interval" else "day_ago"]
+    return lags[f"{base}_ago"]
 
 
 def _relative(table: np.ndarray, base: np.ndarray, lags: int) -> np.ndarray:

@@ -9,7 +9,7 @@ and season multiply instead of add; and falling back to the level of the last we
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,6 +36,8 @@ class Parameters:
     yearly_harmonics: int = 2
     ridge: float = 7.0
     """Penalty on the standardised regressors, per day of history."""
+    logarithms: int = 1
+    """1: the mean of what is learned in MW and in logarithms, where the loads have any. 0: in MW alone."""
     recency_ridge: float = 0.05
     """Penalty on the standardised residuals of the last days, per origin of a history of two years."""
 
@@ -43,6 +45,8 @@ class Parameters:
         for name, least in {"daily_harmonics": 1, "yearly_harmonics": 0}.items():
             if not least <= getattr(self, name) <= 20:
                 raise SettingsError(f"regression: {name} {getattr(self, name)} must be between {least} and 20")
+        if self.logarithms not in {0, 1}:
+            raise SettingsError(f"regression: logarithms {self.logarithms} must be 0 or 1")
         for name in ("ridge", "recency_ridge"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"regression: {name} {getattr(self, name)} must be above 0")
@@ -98,10 +102,17 @@ class Regression(PathForecaster):
             largest=float(known.max()),
         )
         columns = self._columns(draft, grid)
-        positive = (known <= draft.smallest).mean() <= _RARELY and draft.smallest > 0
+        positive = chosen.logarithms == 1 and draft.smallest > 0 and (known <= draft.smallest).mean() <= _RARELY
         hours = -(-horizon_steps(self.settings, grid) // grid.steps_per_hour)
 
         def part(*, logarithmic: bool) -> Part:
+            key = ("part", end, replace(chosen, logarithms=1), hours, logarithmic)
+            if key not in grid.memo:
+                grid.memo[key] = learned(logarithmic=logarithmic)
+            kept: Part = grid.memo[key]
+            return kept
+
+        def learned(*, logarithmic: bool) -> Part:
             target = _scaled(grid.load, draft, logarithmic=logarithmic)
             rows = np.flatnonzero(np.isfinite(target[:end]))
             ridge = Ridge.fit(
