@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
 
-from include.defaults import DEFAULT_ARGS, MODEL_KINDS, START, TAGS, as_of_param, series_param
+from include.defaults import DEFAULT_ARGS, MODEL_KINDS, START, TAGS, TRAINED_KINDS, as_of_param, series_param
 from include.plan_task import plan
 
 
@@ -29,7 +29,7 @@ from include.plan_task import plan
         "series": series_param("those that are marked scheduled"),
         "as_of": as_of_param("Training sees only what was known then."),
         "kinds": Param(
-            list(MODEL_KINDS),
+            list(TRAINED_KINDS),
             type="array",
             items={"type": "string", "enum": list(MODEL_KINDS)},
             minItems=1,

@@ -222,13 +222,13 @@ def _before(frame: pd.DataFrame, origin: pd.Timestamp) -> pd.DataFrame:
 
 
 def _shared_settings(model: Forecaster) -> dict[str, Any]:
-    names = ("timezone", "country", "subdivision", "quantiles", "horizon", "seed", "threads")
+    names = ("timezone", "country", "subdivision", "quantiles", "horizon", "seed", "threads", "latitude", "longitude")
     return {name: model.parameters[name] for name in names}
 
 
 def _fresh(model: Forecaster, *, like: Forecaster) -> Forecaster:
     """An untrained copy of a model, to forecast what `like` forecasts from what `like` knows."""
-    names = ("timezone", "country", "subdivision", "quantiles", "horizon", "known_future")
+    names = ("timezone", "country", "subdivision", "quantiles", "horizon", "known_future", "latitude", "longitude")
     shared: dict[str, Any] = {name: like.parameters[name] for name in names}
     return create_model(model.kind, **(model.parameters | shared))
 

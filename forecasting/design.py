@@ -8,6 +8,7 @@ import numpy as np
 
 from forecasting.contracts import TEMPERATURE
 from forecasting.grid import Grid
+from forecasting.weather import degree_days
 
 _KINDS_OF_DAY = ("monday", "midweek", "friday", "saturday", "sunday_or_holiday")
 _YEAR_DAYS = 365.25
@@ -90,7 +91,8 @@ def _weather(
         columns |= bends
         for name, bend in bends.items():
             columns |= {f"{name}:{term}": bend * part for term, part in low.items()}
-    return columns
+    heating, cooling = degree_days(values, steps_per_day=grid.steps_per_day)
+    return columns | {"heating_degree_days": heating, "cooling_degree_days": cooling}
 
 
 def _decayed_mean(values: np.ndarray, *, half_life: float) -> np.ndarray:

@@ -37,6 +37,8 @@ def create_model(
     known_future: tuple[str, ...] | list[str] | None = None,
     seed: int = 0,
     threads: int = 1,
+    latitude: float | None = None,
+    longitude: float | None = None,
     **hyperparameters: Any,
 ) -> Forecaster:
     """Make an untrained model.
@@ -52,6 +54,7 @@ def create_model(
             what their last known day is worth.
         seed: of everything random. The same seed, history and versions give the same model.
         threads: CPU threads that the training may use.
+        latitude: degrees north, and `longitude` east, of a place whose daylight counts; None: it plays no part.
         hyperparameters: of that kind; see the `Parameters` of its module.
 
     Raises:
@@ -69,6 +72,8 @@ def create_model(
         known_future=known_future,
         seed=seed,
         threads=threads,
+        latitude=latitude,
+        longitude=longitude,
     )
     module, name = _CLASSES[kind].split(":")
     chosen: type[Forecaster] = getattr(importlib.import_module(module), name)

@@ -26,7 +26,7 @@ import pandas as pd
 from forecasting.backtesting import backtest, daily_origins
 from forecasting.contracts import LOAD, MINIMUM_TRAINING, resolution_of
 from forecasting.errors import DataContractError, ForecastingError, SettingsError
-from forecasting.models.base import Forecaster
+from forecasting.models.base import SETTINGS, Forecaster
 from forecasting.persistence import library_versions
 from forecasting.registry import create_model
 from forecasting.search_space import Range, search_space
@@ -274,8 +274,7 @@ def _ranges(model: Forecaster, space: Mapping[str, Range] | None) -> dict[str, R
     ranges = search_space(model.kind) if space is None else dict(space)
     if not ranges:
         raise SettingsError(f"tuning {model.kind}: no hyper-parameter is left to tune")
-    settings = {"timezone", "country", "subdivision", "quantiles", "horizon", "known_future", "seed", "threads"}
-    own = {name: value for name, value in model.parameters.items() if name not in settings}
+    own = {name: value for name, value in model.parameters.items() if name not in SETTINGS}
     for name in ranges:
         if type(own.get(name)) not in (int, float):
             numbers = [each for each, value in own.items() if type(value) in (int, float)]

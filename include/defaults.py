@@ -32,6 +32,9 @@ MODEL_KINDS = (
 )
 """`forecasting.available_models()`, written out: parsing a DAG file loads no library. A test compares them."""
 
+TRAINED_KINDS = ("seasonal_naive", "arima", "gradient_boosting", "auto")
+"""Trained unless the form says otherwise: the yardstick, two that are quick and easily explained, and the best."""
+
 
 def series_param(otherwise: str) -> Param:
     """The form's field for series; `otherwise` says which are taken when it is empty."""

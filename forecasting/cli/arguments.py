@@ -139,12 +139,12 @@ def _data_options(command: argparse.ArgumentParser) -> None:
 
 def _model_options(command: argparse.ArgumentParser) -> None:
     model = command.add_argument_group("model")
-    model.add_argument(
-        "--kind", default="gradient_boosting", choices=available_models(), help="default gradient_boosting"
-    )
+    model.add_argument("--kind", default="auto", choices=available_models(), help="default auto")
     model.add_argument("--timezone", required=True, help="IANA timezone of the series, such as Europe/London")
     model.add_argument("--country", help="ISO 3166 code, for public holidays")
     model.add_argument("--subdivision", help="state or region, for its holidays")
+    model.add_argument("--latitude", type=float, help="degrees north, for daylight; with --longitude")
+    model.add_argument("--longitude", type=float, help="degrees east")
     model.add_argument("--horizon", default="48h", help="longest lead time (default 48h)")
     model.add_argument(
         "--known-future",

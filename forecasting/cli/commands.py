@@ -16,7 +16,7 @@ from forecasting.calendar import check_timezone, checked_duration
 from forecasting.cli.table import Columns, read_history
 from forecasting.contracts import LOAD, YEARS, resolution_of, validate_history
 from forecasting.errors import DataContractError, SettingsError
-from forecasting.models.base import Forecaster
+from forecasting.models.base import SETTINGS, Forecaster
 from forecasting.persistence import load_model
 from forecasting.registry import create_model
 from forecasting.search_space import search_space
@@ -143,12 +143,11 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _new_model(options: argparse.Namespace) -> Forecaster:
-    settings = ("timezone", "country", "subdivision", "quantiles", "horizon", "known_future", "seed", "threads")
     hyperparameters = dict(options.hyperparameters)
-    for name in ("kind", *settings):
+    for name in ("kind", *SETTINGS):
         if name in hyperparameters:
             raise SettingsError(f"--set {name}: this is no hyper-parameter; use --{name.replace('_', '-')}")
-    return create_model(options.kind, **{name: getattr(options, name) for name in settings}, **hyperparameters)
+    return create_model(options.kind, **{name: getattr(options, name) for name in SETTINGS}, **hyperparameters)
 
 
 def _check_tuning(options: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -23,10 +23,13 @@ from forecasting.contracts import (
     validate_history,
     validate_window,
 )
+from forecasting.daylight import solar_elevation_sine
 from forecasting.errors import DataContractError, ForecastingError, NotFittedError, SettingsError
 from forecasting.grid import Grid, build_grid
 from forecasting.sampling import require_loads
 
+SUN = "sun_elevation"
+"""A covariate of our own, where latitude and longitude are given: the sine of the sun's elevation, 0 at night."""
 _LONGEST_HORIZON = pd.Timedelta(days=14)
 _MOST_THREADS = 1024
 
@@ -44,6 +47,9 @@ class Settings:
     """None: every covariate of the history."""
     seed: int
     threads: int
+    latitude: float | None = None
+    longitude: float | None = None
+    """Degrees north and east; without both, daylight plays no part."""
 
     @classmethod
     def checked(
@@ -57,6 +63,8 @@ class Settings:
         known_future: Sequence[str] | None,
         seed: int,
         threads: int,
+        latitude: float | None = None,
+        longitude: float | None = None,
     ) -> "Settings":
         """Build the settings.
 
@@ -79,7 +87,12 @@ class Settings:
             raise SettingsError(f"threads {threads!r} must be a whole number from 1 to {_MOST_THREADS}")
         if not _is_whole(seed) or not 0 <= seed < 2**31:
             raise SettingsError(f"seed {seed!r} must be a whole number, at least 0 and below 2**31")
-        return cls(timezone, country, subdivision, levels, span, ahead, int(seed), int(threads))
+        where = _checked_place(latitude, longitude)
+        return cls(timezone, country, subdivision, levels, span, ahead, int(seed), int(threads), *where)
+
+
+SETTINGS = tuple(field.name for field in fields(Settings))
+"""Names of what `create_model` takes besides a kind's hyper-parameters."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +142,8 @@ class Forecaster(ABC):
             "known_future": None if settings.known_future is None else list(settings.known_future),
             "seed": settings.seed,
             "threads": settings.threads,
+            "latitude": settings.latitude,
+            "longitude": settings.longitude,
             **asdict(self.hyperparameters),
         }
 
@@ -264,13 +279,22 @@ class Forecaster(ABC):
         settings = self.settings
         load = history[LOAD].to_numpy()
         per_day = int(pd.Timedelta(days=1) / resolution_of(history.index))
-        return build_grid(
+        grid = build_grid(
             history.assign(load=np.where(implausible(load, steps_per_day=per_day), np.nan, load)),
             future,
             timezone=settings.timezone,
             country=settings.country,
             subdivision=settings.subdivision,
             known_future=self.known_ahead(self._covariates),
+        )
+        if settings.latitude is None or settings.longitude is None:
+            return grid
+        middle = grid.index + pd.Timedelta(minutes=grid.minutes) / 2
+        sun = solar_elevation_sine(middle, latitude=settings.latitude, longitude=settings.longitude)
+        return replace(
+            grid,
+            covariates={**grid.covariates, SUN: np.maximum(sun, 0.0)},
+            known_future=(*grid.known_future, SUN),
         )
 
     @abstractmethod
@@ -302,6 +326,16 @@ def _names_of_covariates(names: object) -> tuple[str, ...]:
     if LOAD in given or not all(isinstance(name, str) and name for name in given):
         raise SettingsError(f"known_future {names!r} must be a list of names of covariates; the load is none")
     return tuple(sorted({str(name) for name in given}))
+
+
+def _checked_place(latitude: float | None, longitude: float | None) -> tuple[float | None, float | None]:
+    if (latitude is None) != (longitude is None):
+        raise SettingsError(f"latitude {latitude!r} and longitude {longitude!r} must be given together")
+    if latitude is None or longitude is None:
+        return None, None
+    # Asked for one instant, to be refused here where a value is none.
+    solar_elevation_sine(pd.DatetimeIndex(["2000-01-01"], tz="UTC"), latitude=latitude, longitude=longitude)
+    return float(latitude), float(longitude)
 
 
 def _is_whole(value: object) -> bool:
