@@ -1,8 +1,12 @@
 """Quantiles from out-of-sample residuals, by lead time.
 
-Split conformal prediction (Papadopoulos et al., 2002; Romano, Patterson & Candès, 2019): the residuals of forecasts
-that the model has not been trained on say how far each quantile must move. Residuals are first divided by their usual
-size at that local hour, because nights are easier than evenings, then pooled in blocks of lead time.
+Split conformal prediction: the residuals of forecasts that the model has not been trained on say how far each quantile
+lies from the forecast. Around a point, by their absolute size, the same on either side (Papadopoulos et al., 2002; Lei
+et al., 2018): the season to come rarely errs to the side of the season before. For a model with quantiles of its own,
+each quantile is moved by itself (Romano, Patterson & Candès, 2019). Residuals are first divided by their usual size at
+that local hour, because nights are easier than evenings, then pooled in blocks of lead time. The levels are taken as
+they are, without the outward correction that a guarantee for few independent samples would need: with it, intervals of
+80 % held 84 % of the loads on 18 cases, without it 82 %.
 """
 
 import json
@@ -35,7 +39,6 @@ class LeadTimeCalibration:
         predicted: np.ndarray,
         lead_hours: np.ndarray,
         local_hour: np.ndarray,
-        day_number: np.ndarray,
         levels: tuple[float, ...],
     ) -> "LeadTimeCalibration":
         """Learn from out-of-sample forecasts.
@@ -45,27 +48,28 @@ class LeadTimeCalibration:
             predicted: (n, q) forecast quantiles in MW, or (n, 1) for a point forecast that stands for all levels.
             lead_hours: (n,) hours from the origin to the start of the interval.
             local_hour: (n,) hour of the local day, 0–23.
-            day_number: (n,) local day. Residuals of a day go together, so days count as the independent samples.
             levels: the q quantile levels.
         """
         residual = actual[:, None] - predicted
         usable = np.isfinite(residual).all(axis=1)
         residual, lead_hours, local_hour = residual[usable], lead_hours[usable], local_hour[usable].astype(int)
-        day_number = day_number[usable]
-        residual = np.broadcast_to(residual, (len(residual), len(levels)))
-        middle = np.abs(residual[:, levels.index(0.5)])
+        point = residual.shape[1] == 1
+        middle = np.abs(residual[:, 0 if point else levels.index(0.5)])
         scale = _hourly_scale(middle, local_hour)
         edges = _edges(lead_hours)
         block = np.searchsorted(edges, lead_hours, side="right") - 1
         shifts = np.zeros((len(edges), len(levels)))
         for number in range(len(edges)):
             rows = residual[block == number] / scale[local_hour[block == number], None]
-            days = len(np.unique(day_number[block == number]))
             for column, level in enumerate(levels):
                 # The median stays the model's own: the bias of one calibration period is not the next period's.
-                shifts[number, column] = (
-                    0.0 if level == 0.5 or not len(rows) else _conformal_quantile(rows[:, column], level, samples=days)
-                )
+                if level == 0.5 or not len(rows):
+                    continue
+                if point:
+                    reach = float(np.quantile(np.abs(rows[:, 0]), abs(2 * level - 1)))
+                    shifts[number, column] = reach if level > 0.5 else -reach
+                else:
+                    shifts[number, column] = float(np.quantile(rows[:, column], level))
         return cls(levels=levels, edges_hours=edges, shifts=shifts, hourly_scale_mw=scale)
 
     def apply(self, predicted: np.ndarray, *, lead_hours: np.ndarray, local_hour: np.ndarray) -> np.ndarray:
@@ -119,9 +123,3 @@ def _hourly_scale(size: np.ndarray, local_hour: np.ndarray) -> np.ndarray:
     # Twenty residuals of the overall size steady the hours that have few of their own.
     hourly = (total + 20 * overall) / (count + 20)
     return (np.roll(hourly, 1) + 2 * hourly + np.roll(hourly, -1)) / 4
-
-
-def _conformal_quantile(residuals: np.ndarray, level: float, *, samples: int) -> float:
-    """The quantile with the correction for `samples` independent ones, taken outwards on either side of the median."""
-    corrected = level * (samples + 1) / samples if level > 0.5 else 1 - (1 - level) * (samples + 1) / samples
-    return float(np.quantile(residuals, np.clip(corrected, 0.0, 1.0)))

@@ -143,7 +143,6 @@ class Lstm(Forecaster):
             predicted=baseline.reshape(targets.shape)[late].reshape(-1, 1) + self._scaling.scale_mw * judged,
             lead_hours=((targets - origins[:, None])[late] * grid.minutes / 60).ravel(),
             local_hour=grid.clock.minute_of_day[targets[late]].ravel() // 60,
-            day_number=grid.clock.day_number[targets[late]].ravel(),
             levels=self.settings.quantiles,
         )
 

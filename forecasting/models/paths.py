@@ -91,6 +91,5 @@ def calibrated(
         predicted=predicted.reshape(-1, 1),
         lead_hours=np.tile(np.arange(steps), len(origins)) * grid.minutes / 60,
         local_hour=grid.clock.minute_of_day[targets] // 60,
-        day_number=grid.clock.day_number[targets],
         levels=levels,
     )

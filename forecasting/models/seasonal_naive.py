@@ -35,7 +35,6 @@ class SeasonalNaive(Forecaster):
             predicted=last_week[:, None],
             lead_hours=np.zeros(len(targets)),
             local_hour=grid.clock.minute_of_day[targets] // 60,
-            day_number=grid.clock.day_number[targets],
             levels=self.settings.quantiles,
         )
         self.features = ["load_week_ago"]

@@ -17,7 +17,6 @@ def rows(seed: int, number: int = 4000) -> dict[str, np.ndarray]:
         "predicted": np.full((number, 1), 100.0),
         "lead_hours": lead,
         "local_hour": hour,
-        "day_number": np.arange(number),
     }
 
 
@@ -35,11 +34,23 @@ def test_intervals_cover_what_they_promise_at_every_lead_time() -> None:
     )
 
 
-def test_few_days_widen_an_interval_however_many_rows_they_have() -> None:
-    many, few = rows(4), rows(4)
-    few["day_number"] = many["day_number"] % 12
-    wide, narrow = (LeadTimeCalibration.fit(**each, levels=LEVELS).shifts[:, 2].mean() for each in (few, many))
-    assert wide > 1.2 * narrow
+def test_around_a_point_both_sides_reach_as_far_whatever_side_the_errors_were_on() -> None:
+    found = rows(4)
+    leaning = {**found, "actual": found["actual"] + 5.0}
+    shifts = LeadTimeCalibration.fit(**leaning, levels=LEVELS).shifts
+    np.testing.assert_array_equal(shifts[:, 0], -shifts[:, 2])
+    assert (shifts[:, 1] == 0).all()
+
+
+def test_quantiles_of_a_models_own_are_moved_each_by_itself() -> None:
+    found = rows(5)
+    own = np.concatenate([found["predicted"] - 50.0, found["predicted"], found["predicted"] + 1.0], axis=1)
+    calibration = LeadTimeCalibration.fit(**{**found, "predicted": own}, levels=LEVELS)
+    fresh = rows(6)
+    moved = calibration.apply(own, lead_hours=fresh["lead_hours"], local_hour=fresh["local_hour"])
+    below, above = (fresh["actual"] < moved[:, 0]).mean(), (fresh["actual"] > moved[:, 2]).mean()
+    assert 0.07 < below < 0.13
+    assert 0.07 < above < 0.13
 
 
 @settings(max_examples=25, deadline=None)
