@@ -5,10 +5,12 @@ They count as missing inside the models, where gaps have their rules. What is re
 
 import numpy as np
 
-_WEEKS = 3
+_AROUND = 3
 _GROSS = 6.0
 _USUAL = 0.95
 _SMALLEST = 0.02
+_LOST_SHARE = 0.01
+_NEVER_BELOW = 0.25
 _FROZEN_HOURS = 12
 _RARELY = 0.05
 
@@ -18,18 +20,20 @@ def implausible(load: np.ndarray, *, steps_per_day: int) -> np.ndarray:
 
     A gross outlier lies further from the median of the same time in the weeks around it than six times what 95 % of
     the loads do (and a fiftieth of their mean size): a holiday or a heat wave does not, a wrong unit or a lost digit
-    does. A meter counts as frozen where the very same load stands for 12 hours or more, in a series where that is
-    rare; the first of the equal loads is kept. The last three weeks are compared with the weeks before them alone.
+    does. The last three weeks are compared with the weeks before them alone; a history of less than three weeks is
+    compared day by day. A change of level is marked at first and accepted once it stands for two to three weeks.
+    Next to no load is an outlier too, in a series that hardly ever falls below a quarter of its usual.
+    A meter counts as frozen where the very same load stands for 12 hours or more, in a series where that is rare; the
+    first of the equal loads is kept.
     """
-    return _outliers(load, steps_per_day) | _frozen(load, steps_per_day)
+    return _outliers(load, steps_per_day) | _lost(load) | _frozen(load, steps_per_day)
 
 
 def _outliers(load: np.ndarray, steps_per_day: int) -> np.ndarray:
-    week = 7 * steps_per_day
-    if len(load) < 3 * week:
-        return _far_out(load)
-    padded = np.concatenate([np.full(_WEEKS * week, np.nan), load, np.full(_WEEKS * week, np.nan)])
-    around = np.stack([padded[shift * week : shift * week + len(load)] for shift in range(2 * _WEEKS + 1)])
+    period = (7 if len(load) >= 21 * steps_per_day else 1) * steps_per_day
+    ends = np.full(_AROUND * period, np.nan)
+    padded = np.concatenate([ends, load, ends])
+    around = np.stack([padded[shift * period : shift * period + len(load)] for shift in range(2 * _AROUND + 1)])
     around.sort(axis=0)
     known = np.isfinite(around).sum(axis=0)
     # NaN sorts last; the mean of the two in the middle of the known ones.
@@ -45,15 +49,13 @@ def _outliers(load: np.ndarray, steps_per_day: int) -> np.ndarray:
         return (away > limit) & (known >= 3)
 
 
-def _far_out(load: np.ndarray) -> np.ndarray:
-    """Too little history to compare weeks: far outside where 98 % of the loads lie."""
-    known = load[np.isfinite(load)]
-    if known.size == 0:
+def _lost(load: np.ndarray) -> np.ndarray:
+    size = np.abs(load)
+    known = size[np.isfinite(size)]
+    if known.size == 0 or np.quantile(known, _LOST_SHARE) < _NEVER_BELOW * np.median(known):
         return np.zeros(len(load), dtype=bool)
-    low, high = np.quantile(known, (0.01, 0.99))
-    reach = _GROSS * max(float(high - low), _SMALLEST * float(np.median(np.abs(known))))
     with np.errstate(invalid="ignore"):
-        return (load < low - reach) | (load > high + reach)
+        return size < _SMALLEST * float(np.median(known))
 
 
 def _frozen(load: np.ndarray, steps_per_day: int) -> np.ndarray:

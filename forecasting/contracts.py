@@ -17,6 +17,8 @@ LOAD = "load"
 TEMPERATURE = "temperature"
 MINIMUM_TRAINING = pd.Timedelta(days=14)
 MINIMUM_CONTEXT = pd.Timedelta(days=7)
+LATEST_LOAD = pd.Timedelta(days=14)
+"""How long before the first interval to forecast the last known load may lie."""
 SHORTEST_STEP = pd.Timedelta(minutes=5)
 _HOUR = pd.Timedelta(hours=1)
 _LARGEST = 1e15
@@ -88,9 +90,10 @@ def validate_window(
 ) -> Window:
     """Check a history and a future together, as `predict` takes them.
 
-    Trailing rows without load are cut, so that lead times count from the last load that is really known. Forecasts
-    are calibrated up to `horizon`; up to twice the horizon is forecast with the widest calibrated spread, which covers
-    late data; more is refused.
+    Trailing rows without load are cut, so that lead times count from the last load that is really known; whether the
+    history has rows for the loads that are late makes no difference. A future spans at most twice `horizon`, the
+    longest calibrated lead time, and starts at most two weeks after the last known load: loads may be late by days
+    and still there is a forecast, with the widest calibrated spread. Later than that, nothing says what spread is due.
 
     Args:
         history: as in `validate_history`, up to the issue time.
@@ -134,12 +137,22 @@ def validate_window(
             row=0,
             value=index[0],
         )
-    if index[-1] - last > 2 * horizon:
+    span = index[-1] - index[0] + resolution
+    if span > 2 * horizon:
         _refuse(
-            f"the last row of future is {index[-1]}, {_readable(index[-1] - last)} after the history's last row {last}",
-            rule=f"a model with a horizon of {_readable(horizon)} forecasts at most twice as far",
+            f"future spans {_readable(span)}, from {index[0]} to {index[-1]}",
+            rule=f"a model with a horizon of {_readable(horizon)} forecasts at most twice as much",
             row=len(index) - 1,
             value=index[-1],
+        )
+    observed = past.index[past[LOAD].notna()][-1]
+    if index[0] - observed > LATEST_LOAD:
+        _refuse(
+            f"future starts at {index[0]}, {_readable(index[0] - observed)} after the last known load, of {observed}",
+            rule=f"a forecast starts at most {_readable(LATEST_LOAD)} after the last known load: bring the loads up to "
+            "date, or forecast from an earlier time",
+            row=0,
+            value=index[0],
         )
     for name, frame in (("history", history), ("future", future)):
         missing = [column for column in covariates if column not in frame.columns]

@@ -46,7 +46,8 @@ def regressors(
         columns |= {f"{name}:{term}": values * part for term, part in low.items()}
     for name in grid.known_future:
         values = grid.covariates[name]
-        columns[name] = values
+        # A covariate may be called like a regressor, and must not take its place; the temperature is one of ours.
+        columns[name if name == TEMPERATURE else f"covariate_{name}"] = values
         if name == TEMPERATURE:
             columns |= _weather(values, grid, low=low, knots=temperature_knots)
     return columns

@@ -41,12 +41,12 @@ def weekly_baseline(grid: Grid, *, origins: np.ndarray, targets: np.ndarray) -> 
 
 
 def filled_load(grid: Grid) -> np.ndarray:
-    """Loads in MW with gaps filled by `weekly_baseline` from what lies before each, (n,); zero where nothing does."""
+    """Loads in MW with gaps filled by `weekly_baseline` from what lies before each, (n,); NaN where nothing does."""
     if "filled_load" not in grid.memo:
         gap = np.flatnonzero(np.isnan(grid.load))
         filled = grid.load.copy()
         filled[gap] = weekly_baseline(grid, origins=gap, targets=gap)
-        grid.memo["filled_load"] = np.nan_to_num(filled)
+        grid.memo["filled_load"] = filled
     filled_once: np.ndarray = grid.memo["filled_load"]
     return filled_once
 
@@ -94,8 +94,12 @@ def direct_features(
     )
     recent = np.maximum(grid.days_before(targets, last_day), 0)
     for name in grid.covariates:
-        columns[name] = grid.known_covariate(name, targets, origins)
-        columns[f"{name}_change_week"] = columns[name] - grid.known_covariate(name, week_ago, origins)
+        # A covariate may be called like a feature, and must not take its place; the temperature is one of ours.
+        now, change = (
+            (name, f"{name}_change_week") if name == TEMPERATURE else (f"covariate_{name}", f"change_week_{name}")
+        )
+        columns[now] = grid.known_covariate(name, targets, origins)
+        columns[change] = columns[now] - grid.known_covariate(name, week_ago, origins)
         if name == TEMPERATURE:
             columns |= _temperature_features(grid, origins=origins, targets=targets, week_ago=week_ago, recent=recent)
     return pd.DataFrame(columns).astype("float64")

@@ -57,6 +57,26 @@ class Grid:
         drift = offsets[positions] - offsets[np.clip(earlier, 0, len(offsets) - 1)]
         return earlier + drift // self.minutes
 
+    def clock_steps(self, positions: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """Intervals from `origins` to `positions` by the local wall clock; a clock change moves them by its hour."""
+        offsets = self.clock.offset_minutes
+        inside = np.clip(positions, 0, len(offsets) - 1)
+        return positions - origins + self._whole_steps(offsets[inside] - offsets[origins])
+
+    def at_clock_steps(self, steps: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """Positions that lie `steps` intervals before `origins` (steps below zero) by the local wall clock.
+
+        Where the clock skips that hour, the plain distance counts. Negative where that lies before the axis.
+        """
+        offsets = self.clock.offset_minutes
+        plain = origins + steps
+        moved = plain - self._whole_steps(offsets[np.clip(plain, 0, len(offsets) - 1)] - offsets[origins])
+        return np.where(moved < origins, moved, plain)
+
+    def _whole_steps(self, drift_minutes: np.ndarray) -> np.ndarray:
+        steps: np.ndarray = np.trunc(drift_minutes / self.minutes).astype(int)
+        return steps
+
     def known_load(self, positions: np.ndarray, origins: np.ndarray) -> np.ndarray:
         """Loads in MW at `positions` as known at `origins`: NaN at or after the origin, and before the axis."""
         inside = (positions >= 0) & (positions < origins)
@@ -218,8 +238,9 @@ class Running:
     @classmethod
     def of(cls, values: np.ndarray) -> "Running":
         known = np.isfinite(values)
-        # Centring keeps the running sums small, so that a constant series has a mean of exactly that constant.
-        centre = float(values[known].mean()) if known.any() else 0.0
+        # Centring keeps the running sums small, so that a constant series has a mean of exactly that constant. The
+        # centre is the first known value, since a mean over all would let what comes later touch the last digits.
+        centre = float(values[known.argmax()]) if known.any() else 0.0
         total = np.concatenate([[0.0], np.cumsum(np.where(known, values - centre, 0.0))])
         return cls(total, np.concatenate([[0], np.cumsum(known)]), centre)
 

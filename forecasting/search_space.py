@@ -48,7 +48,7 @@ SPACES: Mapping[str, Mapping[str, Range]] = {
     "gradient_boosting": {
         "trees": Range(100, 1000, log=True),
         "learning_rate": Range(0.01, 0.2, log=True),
-        "leaves": Range(7, 127, log=True),
+        "leaves": Range(4, 63, log=True),
         "smallest_leaf": Range(20, 500, log=True),
         "feature_share": Range(0.3, 1.0),
         "row_share": Range(0.5, 1.0),
@@ -57,7 +57,23 @@ SPACES: Mapping[str, Mapping[str, Range]] = {
     "arima": {
         "daily_harmonics": Range(3, 14),
         "yearly_harmonics": Range(0, 6),
-        "ridge": Range(1e-6, 1e-1, log=True),
+        "ridge": Range(1e-3, 10.0, log=True),
+    },
+    "regression": {
+        "daily_harmonics": Range(4, 14),
+        "yearly_harmonics": Range(0, 6),
+        "ridge": Range(0.1, 100.0, log=True),
+        "recency_ridge": Range(0.005, 0.5, log=True),
+    },
+    "recursive_boosting": {
+        "trees": Range(100, 600, log=True),
+        "learning_rate": Range(0.02, 0.15, log=True),
+        "leaves": Range(7, 63, log=True),
+        "smallest_leaf": Range(10, 200, log=True),
+    },
+    "exponential_smoothing": {
+        "window_days": Range(60, 365, log=True),
+        "reversion_days": Range(1.0, 14.0, log=True),
     },
     "lstm": {
         "units": Range(16, 96, log=True),

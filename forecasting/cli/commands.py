@@ -106,6 +106,7 @@ def forecast(options: argparse.Namespace) -> int:
     future_index = pd.date_range(start, start + horizon, freq=step, inclusive="left")
     history = _known(table, issue_time)
     future = table.drop(columns=LOAD).reindex(future_index)
+    model.validate_window(history, future)
     if options.validate_only:
         return _print_findings(history, model.parameters | {"kind": model.kind, "issue_time": str(issue_time)})
     values = model.predict(history, future)

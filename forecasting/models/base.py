@@ -32,6 +32,8 @@ SUN = "sun_elevation"
 """A covariate of our own, where latitude and longitude are given: the sine of the sun's elevation, 0 at night."""
 _LONGEST_HORIZON = pd.Timedelta(days=14)
 _MOST_THREADS = 1024
+_SCREENED = pd.Timedelta(weeks=13)
+"""What is usual, a gross outlier or a frozen meter shows over months, even where a forecast needs only days."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,18 @@ class Forecaster(ABC):
         }
         return self
 
+    def validate_window(self, history: pd.DataFrame, future: pd.DataFrame) -> Window:
+        """Check, without forecasting, that `predict` would take a history and a future.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataContractError: naming the row, the value and the rule.
+        """
+        resolution = pd.Timedelta(self.training["resolution"])
+        return validate_window(
+            history, future, horizon=self.settings.horizon, covariates=self._covariates, resolution=resolution
+        )
+
     def predict(self, history: pd.DataFrame, future: pd.DataFrame) -> pd.DataFrame:
         """Forecast from the history as it is known at the issue time, without refitting.
 
@@ -236,10 +250,7 @@ class Forecaster(ABC):
             NotFittedError: before `fit`.
             DataContractError: naming the row, the value and the rule.
         """
-        resolution = pd.Timedelta(self.training["resolution"])
-        window = validate_window(
-            history, future, horizon=self.settings.horizon, covariates=self._covariates, resolution=resolution
-        )
+        window = self.validate_window(history, future)
         values = np.sort(self._predict(window), axis=1)
         if not np.isfinite(values).all():
             raise ForecastingError(f"{self.kind} gave a forecast that is not finite for {window.origin}")
@@ -276,11 +287,22 @@ class Forecaster(ABC):
         self._training = training
 
     def _grid(self, history: pd.DataFrame, future: pd.DataFrame | None = None) -> Grid:
+        """A history, without its implausible loads, and what is known of the future on one axis."""
+        return self._laid_out(_screened(history), future)
+
+    def _grid_of(self, window: Window, context: pd.Timedelta) -> tuple[Grid, int]:
+        """The last `context` of a window's history, and its future, on one axis; and the position of the origin.
+
+        Only what the window holds decides which loads are implausible: nothing from the origin on.
+        """
+        recent = _screened(window.history.loc[window.origin - max(context, _SCREENED) :])
+        shown = recent.loc[window.origin - context :]
+        return self._laid_out(shown, window.future), len(shown)
+
+    def _laid_out(self, history: pd.DataFrame, future: pd.DataFrame | None) -> Grid:
         settings = self.settings
-        load = history[LOAD].to_numpy()
-        per_day = int(pd.Timedelta(days=1) / resolution_of(history.index))
         grid = build_grid(
-            history.assign(load=np.where(implausible(load, steps_per_day=per_day), np.nan, load)),
+            history,
             future,
             timezone=settings.timezone,
             country=settings.country,
@@ -312,6 +334,12 @@ class Forecaster(ABC):
     @abstractmethod
     def _restore(self, files: Mapping[str, bytes]) -> None:
         """Take the trained state from files whose hashes have been verified."""
+
+
+def _screened(history: pd.DataFrame) -> pd.DataFrame:
+    load = history[LOAD].to_numpy()
+    per_day = int(pd.Timedelta(days=1) / resolution_of(history.index))
+    return history.assign(load=np.where(implausible(load, steps_per_day=per_day), np.nan, load))
 
 
 def _exact(span: pd.Timedelta) -> str:

@@ -74,7 +74,13 @@ class RecursiveBoosting(PathForecaster):
         if len(rows) > chosen.most_rows:
             rows = rows[np.linspace(0, len(rows) - 1, chosen.most_rows).astype(int)]
         running = Running.of(load)
-        lags = _lags(grid, lambda lag: load[rows - lag], lambda lag, length: running.mean(rows - lag + 1, length))
+
+        def at(lag: int) -> np.ndarray:
+            # Days and weeks go by the wall clock, as in `paths`.
+            source = rows - lag if lag < grid.steps_per_day - 1 else grid.at_clock_steps(np.full(len(rows), -lag), rows)
+            return np.where(source >= 0, load[np.maximum(source, 0)], np.nan)
+
+        lags = _lags(grid, at, lambda lag, length: running.mean(rows - lag + 1, length))
         known = {**lags, **_known_ahead(grid, rows)}
         if end <= SEASON_DAYS * grid.steps_per_day:
             # Learned from one year alone, the day of the year recalls single weeks of it.
@@ -99,20 +105,27 @@ class RecursiveBoosting(PathForecaster):
                     bagging_fraction=0.9,
                 )
             )
-        low, high = float(load[first:end].min()), float(load[first:end].max())
+        low, high = float(load[rows].min()), float(load[rows].max())
         reach = (high - low) / 2
         return State(tuple(boosters), self.features, low - reach, high + reach)
 
     def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
+        # A path goes by the wall clock of its origin, so that the lags of days and weeks move with a clock change.
         targets = origins[:, None] + np.arange(steps)
-        ahead = {name: values.reshape(targets.shape) for name, values in _known_ahead(grid, targets.ravel()).items()}
-        return np.mean(
+        place = np.maximum(grid.clock_steps(targets, origins[:, None]), 0)
+        length = max(steps, int(place.max()) + 1)
+        known = _known_ahead(grid, _first_at(place, targets, length).ravel())
+        ahead = {name: values.reshape(len(origins), length) for name, values in known.items()}
+        past = _recent(grid, origins)
+        path = np.mean(
             [
-                self._path(booster, base, state, grid, origins=origins, steps=steps, ahead=ahead)
+                self._path(booster, base, state, grid, past=past, steps=length, ahead=ahead)
                 for booster, base in zip(state.boosters, _BASES, strict=True)
             ],
             axis=0,
         )
+        found: np.ndarray = np.take_along_axis(path, place, axis=1)
+        return found
 
     def _path(
         self,
@@ -121,14 +134,13 @@ class RecursiveBoosting(PathForecaster):
         state: State,
         grid: Grid,
         *,
-        origins: np.ndarray,
+        past: np.ndarray,
         steps: int,
         ahead: dict[str, np.ndarray],
     ) -> np.ndarray:
-        back = _LONGEST_DAYS * grid.steps_per_day + grid.steps_per_hour + 2
-        past = origins[:, None] - np.arange(back, 0, -1)
-        path = np.concatenate([filled_load(grid)[np.maximum(past, 0)], np.zeros((len(origins), steps))], axis=1)
-        zero = np.zeros(len(origins))
+        back = past.shape[1]
+        path = np.concatenate([past, np.zeros((len(past), steps))], axis=1)
+        zero = np.zeros(len(past))
         for step in range(steps):
             now = back + step
             lags = _lags(grid, partial(_lag, path, now), partial(_mean, path, now))
@@ -151,6 +163,33 @@ class RecursiveBoosting(PathForecaster):
     def unpack(self, files: Mapping[str, bytes]) -> State:
         boosters = tuple(restored_booster(files[f"booster_{base}.txt"]) for base in _BASES)
         return State(boosters, **json.loads(files[_FACTS]))
+
+
+def _recent(grid: Grid, origins: np.ndarray) -> np.ndarray:
+    """Loads in MW of the two weeks before each origin by its wall clock, oldest first, (n, back).
+
+    What lies before the first known load is that of a week or some days later; NaN where nothing is known at all.
+    """
+    day = grid.steps_per_day
+    back = _LONGEST_DAYS * day + grid.steps_per_hour + 2
+    source = grid.at_clock_steps(np.arange(-back, 0)[None], origins[:, None])
+    loads = np.where(source >= 0, filled_load(grid)[np.maximum(source, 0)], np.nan)
+    for days in (7, 14, *range(1, _LONGEST_DAYS)):
+        later = np.concatenate([loads[:, days * day :], np.full((len(loads), days * day), np.nan)], axis=1)
+        loads = np.where(np.isnan(loads), later, loads)
+    known = np.isfinite(loads)
+    first = np.take_along_axis(loads, known.argmax(axis=1)[:, None], axis=1)
+    return np.where(known, loads, first)
+
+
+def _first_at(place: np.ndarray, targets: np.ndarray, length: int) -> np.ndarray:
+    """The first of the targets (n, s) at each of `length` places, (n, length); in a skipped hour, the one before."""
+    found = np.zeros((len(place), length), dtype=int)
+    row = np.repeat(np.arange(len(place)), place.shape[1])
+    # Of targets that share a place, the first is written last.
+    found[row[::-1], place.ravel()[::-1]] = targets.ravel()[::-1]
+    filled: np.ndarray = np.maximum.accumulate(found, axis=1)
+    return np.maximum(filled, targets[:, :1])
 
 
 def _lags(grid: Grid, at: Callable[[int], np.ndarray], mean: Callable[[int, int], np.ndarray]) -> dict[str, np.ndarray]:

@@ -40,13 +40,12 @@ class SeasonalNaive(Forecaster):
         self.features = ["load_week_ago"]
 
     def _predict(self, window: Window) -> np.ndarray:
-        recent = window.history.loc[window.origin - CONTEXT :]
-        grid = self._grid(recent, window.future)
+        grid, origin = self._grid_of(window, CONTEXT)
         targets = np.arange(len(grid.load) - len(window.future), len(grid.load))
-        baseline = weekly_baseline(grid, origins=np.full(len(targets), len(recent)), targets=targets)
+        baseline = weekly_baseline(grid, origins=np.full(len(targets), origin), targets=targets)
         return self._calibration.apply(
             baseline[:, None],
-            lead_hours=(targets - len(recent)) * grid.minutes / 60,
+            lead_hours=(targets - origin) * grid.minutes / 60,
             local_hour=grid.clock.minute_of_day[targets] // 60,
         )
 

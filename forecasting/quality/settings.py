@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, fields
 
+from forecasting.errors import SettingsError
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckSettings:
     """Thresholds; hours are lengths of time, shares lie between 0 and 1.
 
     Raises:
-        ValueError: naming the setting that is out of its range.
+        SettingsError: naming the setting that is out of its range.
     """
 
     allows_export: bool = False  # the load may be zero or negative: generation behind the meter is counted
@@ -38,11 +40,11 @@ class CheckSettings:
             if isinstance(value, bool) or field.name == "min_temperature_c":
                 continue
             if not value > 0:
-                raise ValueError(f"{field.name} is {value}; it must be greater than 0")
+                raise SettingsError(f"{field.name} is {value}; it must be greater than 0")
         for name in ("max_missing_share", "max_temperature_missing_share", "shift_improvement", "max_drift"):
             if getattr(self, name) > 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it is a share and at most 1")
+                raise SettingsError(f"{name} is {getattr(self, name)}; it is a share and at most 1")
         if self.max_level_ratio <= 1:
-            raise ValueError(f"max_level_ratio is {self.max_level_ratio}; it must be greater than 1")
+            raise SettingsError(f"max_level_ratio is {self.max_level_ratio}; it must be greater than 1")
         if self.min_temperature_c >= self.max_temperature_c:
-            raise ValueError(f"min_temperature_c {self.min_temperature_c} is not below max_temperature_c")
+            raise SettingsError(f"min_temperature_c {self.min_temperature_c} is not below max_temperature_c")

@@ -289,5 +289,5 @@ def test_a_frozen_temperature_is_located_where_it_starts(check, victoria):
     [("max_missing_share", 1.5), ("max_age_hours", 0), ("max_level_ratio", 1.0), ("min_temperature_c", 70.0)],
 )
 def test_a_threshold_out_of_its_range_is_refused_by_name(name, value):
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(SettingsError, match=name):
         CheckSettings(**{name: value})
