@@ -8,8 +8,10 @@ import numpy as np
 _AROUND = 3
 _GROSS = 6.0
 _USUAL = 0.95
-_SMALLEST = 0.02
-_LOST_SHARE = 0.01
+_SMALLEST = 0.05
+_REACH = 1.5
+_LOWEST_SHARE = 0.5
+_LOST = 0.02
 _NEVER_BELOW = 0.25
 _FROZEN_HOURS = 12
 _RARELY = 0.05
@@ -18,18 +20,26 @@ _RARELY = 0.05
 def implausible(load: np.ndarray, *, steps_per_day: int) -> np.ndarray:
     """Which of n loads in MW are gross outliers or come from a frozen meter, (n,) of bool; NaN is neither.
 
-    A gross outlier lies further from the median of the same time in the weeks around it than six times what 95 % of
-    the loads do (and a fiftieth of their mean size): a holiday or a heat wave does not, a wrong unit or a lost digit
-    does. The last three weeks are compared with the weeks before them alone; a history of less than three weeks is
-    compared day by day. A change of level is marked at first and accepted once it stands for two to three weeks.
-    Next to no load is an outlier too, in a series that hardly ever falls below a quarter of its usual.
+    A gross outlier is two things at once. It lies further from the median of the same time in the weeks around it
+    than six times what 95 % of the loads do (and than 30 % of that median). And the series never goes there: it lies
+    above nine tenths of the loads by one and a half times their range, or below half of all but the lowest hundredth.
+    A wrong unit or a lost digit does; a heat wave, a holiday or a day of a building that is off on other days does
+    not. Next to no load is an outlier too, in a series that hardly ever falls below a quarter of its usual.
+
+    The last three weeks are compared with the weeks before them alone; a history of less than three weeks is compared
+    day by day. A change of level is marked at first and accepted once it stands for two to three weeks.
+
     A meter counts as frozen where the very same load stands for 12 hours or more, in a series where that is rare; the
     first of the equal loads is kept.
     """
-    return _outliers(load, steps_per_day) | _lost(load) | _frozen(load, steps_per_day)
+    if not np.isfinite(load).any():
+        return np.zeros(len(load), dtype=bool)
+    with np.errstate(invalid="ignore"):
+        gross = _unlike_its_weeks(load, steps_per_day) & _where_it_never_goes(load)
+        return gross | _lost(load) | _frozen(load, steps_per_day)
 
 
-def _outliers(load: np.ndarray, steps_per_day: int) -> np.ndarray:
+def _unlike_its_weeks(load: np.ndarray, steps_per_day: int) -> np.ndarray:
     period = (7 if len(load) >= 21 * steps_per_day else 1) * steps_per_day
     ends = np.full(_AROUND * period, np.nan)
     padded = np.concatenate([ends, load, ends])
@@ -39,23 +49,29 @@ def _outliers(load: np.ndarray, steps_per_day: int) -> np.ndarray:
     # NaN sorts last; the mean of the two in the middle of the known ones.
     lower, upper = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, np.maximum(known - 1, 0))
     column = np.arange(len(load))
-    away = np.abs(load - (around[lower, column] + around[upper, column]) / 2)
+    middle = (around[lower, column] + around[upper, column]) / 2
+    away = np.abs(load - middle)
     usual = away[np.isfinite(away) & (known >= 3)]
     if usual.size == 0:
         return np.zeros(len(load), dtype=bool)
-    size = float(np.median(np.abs(load[np.isfinite(load)])))
-    limit = _GROSS * max(float(np.quantile(usual, _USUAL)), _SMALLEST * size)
-    with np.errstate(invalid="ignore"):
-        return (away > limit) & (known >= 3)
+    size = np.maximum(np.abs(middle), np.median(np.abs(load[np.isfinite(load)])))
+    unlike: np.ndarray = (away > _GROSS * np.maximum(np.quantile(usual, _USUAL), _SMALLEST * size)) & (known >= 3)
+    return unlike
+
+
+def _where_it_never_goes(load: np.ndarray) -> np.ndarray:
+    lowest, low, high = np.quantile(load[np.isfinite(load)], (0.01, 0.05, 0.95))
+    reach = _REACH * (high - low)
+    never: np.ndarray = (load > high + reach) | (load < (_LOWEST_SHARE * lowest if lowest > 0 else lowest - reach))
+    return never
 
 
 def _lost(load: np.ndarray) -> np.ndarray:
     size = np.abs(load)
     known = size[np.isfinite(size)]
-    if known.size == 0 or np.quantile(known, _LOST_SHARE) < _NEVER_BELOW * np.median(known):
-        return np.zeros(len(load), dtype=bool)
-    with np.errstate(invalid="ignore"):
-        return size < _SMALLEST * float(np.median(known))
+    usual = np.median(known)
+    never: np.ndarray = (size < _LOST * usual) & (np.quantile(known, 0.01) >= _NEVER_BELOW * usual)
+    return never
 
 
 def _frozen(load: np.ndarray, steps_per_day: int) -> np.ndarray:

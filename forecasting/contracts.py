@@ -308,6 +308,8 @@ def _readable(span: pd.Timedelta) -> str:
     minutes = span / pd.Timedelta(minutes=1)
     if minutes % 1440 == 0 and minutes >= 1440:
         return f"{minutes / 1440:g} days"
+    if minutes >= 14 * 1440:
+        return f"{minutes / 1440:.2f} days"
     return f"{minutes / 60:g} h" if minutes >= 120 else f"{minutes:g} min"
 
 

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,12 +94,37 @@ def test_lead_times_count_from_the_last_known_load() -> None:
 
 @pytest.mark.parametrize(
     ("shift", "words"),
-    [("0h", "starts after"), ("-30h", "starts after"), ("90min", "grid"), ("97h", "at most twice")],
+    [("0h", "starts after"), ("-30h", "starts after"), ("90min", "grid"), ("15d", "at most 14 days")],
 )
 def test_a_future_off_the_grid_or_out_of_reach_is_refused(shift: str, words: str) -> None:
     past = history()
     with pytest.raises(DataContractError, match=words):
         window(past, pd.DataFrame(index=past.index[-1:] + pd.Timedelta(shift)))
+
+
+def test_a_future_of_more_than_twice_the_horizon_is_refused() -> None:
+    past = history()
+    ahead = pd.date_range(past.index[-1], periods=98, freq="1h")[1:]
+    window(past, pd.DataFrame(index=ahead[:96]))
+    with pytest.raises(DataContractError, match="future spans 97 h, .* at most twice as much"):
+        window(past, pd.DataFrame(index=ahead))
+
+
+@pytest.mark.parametrize("rows_without_load", [True, False])
+def test_loads_may_be_late_by_two_weeks_whether_or_not_the_history_has_rows_for_them(rows_without_load: bool) -> None:
+    past, issued = history(800), history(800).index[-1] + pd.Timedelta(hours=1)
+    future = pd.DataFrame(index=pd.date_range(issued, periods=48, freq="1h"))
+    for days_late, allowed in ((13, True), (15, False)):
+        late = past.copy()
+        late.iloc[-days_late * 24 :, 0] = np.nan
+        late = late if rows_without_load else late.dropna()
+        if allowed:
+            assert window(late, future) == issued - days_late * DAY
+        else:
+            last = f"15.04 days after the last known load, of {issued - days_late * DAY - pd.Timedelta(hours=1)}"
+            with pytest.raises(DataContractError, match=re.escape(last)) as refused:
+                window(late, future)
+            assert "bring the loads up to date" in refused.value.rule
 
 
 def test_a_future_without_a_trained_covariate_is_refused_by_name() -> None:
