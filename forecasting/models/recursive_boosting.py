@@ -49,7 +49,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class State:
-    """A booster per base, and the features they share; no path leaves `low` to `high` MW."""
+    """A booster per base, and the features they share; `low` to `high` MW is where the training and half of it went."""
 
     boosters: tuple[lightgbm.Booster, ...]
     features: list[str]
@@ -141,6 +141,11 @@ class RecursiveBoosting(PathForecaster):
         back = past.shape[1]
         path = np.concatenate([past, np.zeros((len(past), steps))], axis=1)
         zero = np.zeros(len(past))
+        # What feeds on itself may run away: a path stays near the last two weeks as well.
+        lowest, highest = past.min(axis=1), past.max(axis=1)
+        low, high = np.maximum(state.low, 2 * lowest - highest), np.minimum(state.high, 2 * highest - lowest)
+        # A level that the training has not seen is followed all the same.
+        low, high = np.minimum(low, lowest), np.maximum(high, highest)
         for step in range(steps):
             now = back + step
             lags = _lags(grid, partial(_lag, path, now), partial(_mean, path, now))
@@ -149,7 +154,7 @@ class RecursiveBoosting(PathForecaster):
             table = np.column_stack([known.get(name, zero) for name in state.features])
             taken = _base(lags, base)
             change = booster.predict(_relative(table, taken, len(lags)), num_threads=self.settings.threads)
-            path[:, now] = np.clip(taken + np.asarray(change), state.low, state.high)
+            path[:, now] = np.clip(taken + np.asarray(change), low, high)
         return path[:, back:]
 
     def pack(self, state: State) -> dict[str, bytes]:

@@ -38,7 +38,7 @@ def test_a_wrong_unit_a_wrong_sign_or_a_lost_load_is_marked_and_nothing_else(day
 @pytest.mark.parametrize("name", ["victoria_2014.csv.gz", "england_wales_2000.csv.gz"])
 @pytest.mark.parametrize("days", [14, 30, 91, None])
 def test_no_load_that_was_really_metered_is_marked(name, days):
-    """With the heat waves of Melbourne, Christmas, New Year and Easter, seen at every week's end as if it were today."""
+    """With the heat waves of Melbourne, Christmas, New Year and Easter, seen from every week's end as today."""
     load = pd.read_csv(DATA / name, index_col="timestamp")["load_mw"].to_numpy()
     ends = range(len(load), 91 * 48, -7 * 48) if days else [len(load)]
     for end in ends:

@@ -375,6 +375,17 @@ def test_a_forecast_of_bad_options_is_refused_by_name(options, words, csv, tmp_p
     assert words in capsys.readouterr().err
 
 
+def test_a_forecast_is_validated_against_the_model_without_forecasting(csv, tmp_path, capsys):
+    train = ["train", str(csv), "--timezone", "Europe/London", "--kind", "seasonal_naive"]
+    assert main([*train, "--output", str(tmp_path / "model")]) == 0
+    validate = ["forecast", str(csv), "--model", str(tmp_path / "model"), "--validate-only"]
+    capsys.readouterr()
+    assert main(validate) == 0
+    assert json.loads(capsys.readouterr().out)["valid"]
+    assert main([*validate, "--as-of", "2024-12-01T00:00Z"]) == 2
+    assert "a forecast starts at most 14 days after the last known load" in capsys.readouterr().err
+
+
 def test_a_folder_of_something_else_is_refused_before_the_training(csv, tmp_path, capsys):
     assert main(["train", str(csv), *MODEL, "--output", str(tmp_path)]) == 2
     assert "is no model; name a new folder" in capsys.readouterr().err

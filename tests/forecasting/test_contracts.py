@@ -106,7 +106,7 @@ def test_a_future_of_more_than_twice_the_horizon_is_refused() -> None:
     past = history()
     ahead = pd.date_range(past.index[-1], periods=98, freq="1h")[1:]
     window(past, pd.DataFrame(index=ahead[:96]))
-    with pytest.raises(DataContractError, match="future spans 97 h, .* at most twice as much"):
+    with pytest.raises(DataContractError, match=r"future spans 97 h, .* at most twice as much"):
         window(past, pd.DataFrame(index=ahead))
 
 

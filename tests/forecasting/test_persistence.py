@@ -53,6 +53,13 @@ def test_a_saved_model_forecasts_bit_by_bit_the_same_in_another_process(kind, fi
     pd.testing.assert_frame_equal(elsewhere, here, check_exact=True, check_freq=False, check_names=False)
 
 
+def test_the_directory_of_the_default_model_stays_small(demand, new_model, tmp_path):
+    """The boosters make up most of it, and their trees are as many for two years as for these weeks."""
+    history = demand(days=35, minutes=30)
+    new_model("auto", horizon="24h").fit(history).save(tmp_path / "model")
+    assert sum(entry.stat().st_size for entry in (tmp_path / "model").iterdir()) < 10_000_000
+
+
 def test_the_manifest_says_what_the_model_is_and_what_it_saw(saved, fitted):
     manifest = json.loads((saved[0] / "manifest.json").read_text())
     assert manifest["kind"] == "gradient_boosting"
