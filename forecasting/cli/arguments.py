@@ -95,6 +95,9 @@ def _add_forecast(subcommands: Any) -> None:
     command.add_argument("--horizon", help="how far to forecast, such as 24h (default: the model's horizon)")
     command.add_argument("--output", type=Path, metavar="FILE", help="CSV or JSON file (default: standard output)")
     command.add_argument("--format", choices=("csv", "json"), help="default: by the name of the file, else csv")
+    command.add_argument(
+        "--explain", type=Path, metavar="FILE", help="write what each group of features contributes, as CSV in MW"
+    )
 
 
 def _add_check(subcommands: Any) -> None:

@@ -88,7 +88,7 @@ def backtest(options: argparse.Namespace) -> int:
 
 def forecast(options: argparse.Namespace) -> int:
     """Forecast with a saved model from the loads known as of the issue time."""
-    _require_folders(options.output)
+    _require_folders(options.output, options.explain)
     model = load_model(options.model, expected_sha256=options.sha256)
     table = _read(options)
     validate_history(table)
@@ -110,6 +110,8 @@ def forecast(options: argparse.Namespace) -> int:
     if options.validate_only:
         return _print_findings(history, model.parameters | {"kind": model.kind, "issue_time": str(issue_time)})
     values = model.predict(history, future)
+    if options.explain is not None:
+        options.explain.write_text(_by_valid_time(model.explain(history, future)))
     _write_forecast(values, options)
     return 0
 
@@ -278,12 +280,15 @@ def _write_forecast(values: pd.DataFrame, options: argparse.Namespace) -> None:
         ]
         _print_json(rows, options.output)
         return
-    named = values.rename(columns=lambda level: f"{level:g}").rename_axis("valid_time")
-    text = named.to_csv(date_format="%Y-%m-%dT%H:%M:%SZ")
+    text = _by_valid_time(values.rename(columns=lambda level: f"{level:g}"))
     if options.output is None:
         sys.stdout.write(text)
     else:
         options.output.write_text(text)
+
+
+def _by_valid_time(frame: pd.DataFrame) -> str:
+    return str(frame.rename_axis("valid_time").to_csv(date_format="%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _print_json(content: Any, path: Path | None = None) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.tsa.arima.estimators.hannan_rissanen import hannan_rissanen
 
+from forecasting.contributions import RECENT, Parts, add, of_ridge
 from forecasting.design import regressors, temperature_knots
 from forecasting.errors import SettingsError
 from forecasting.grid import SEASON_DAYS, Grid, window_mean
@@ -101,6 +102,7 @@ class Arima(PathForecaster):
     """Harmonic regression on calendar and weather with ARMA errors."""
 
     kind: ClassVar[str] = "arima"
+    explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "numpy", "pandas", "scipy", "statsmodels")
     context: ClassVar[pd.Timedelta] = pd.Timedelta(days=21)
@@ -152,6 +154,14 @@ class Arima(PathForecaster):
         ahead = _carried_on(state.errors, grid.load - explained, origins, steps, grid.steps_per_day)
         paths: np.ndarray = explained[origins[:, None] + np.arange(steps)] + ahead
         return paths
+
+    def contributions(self, state: State, grid: Grid, origin: int, steps: int) -> Parts:
+        fitted = of_ridge(state.regression, grid, lambda axis: self._columns(axis, state.knots, state.yearly_harmonics))
+        explained = state.regression.explain(self._columns(grid, state.knots, state.yearly_harmonics))
+        ahead = _carried_on(state.errors, grid.load - explained, np.array([origin]), steps, grid.steps_per_day)
+        parts = {group: values[origin : origin + steps] for group, values in fitted.items()}
+        add(parts, RECENT, ahead[0])
+        return parts
 
     def pack(self, state: State) -> dict[str, bytes]:
         buffer = io.BytesIO()

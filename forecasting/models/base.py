@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from forecasting import persistence
+from forecasting import contributions, persistence
 from forecasting.calendar import check_country, check_timezone, checked_duration
 from forecasting.cleaning import implausible
 from forecasting.contracts import (
@@ -106,13 +106,14 @@ class Forecaster(ABC):
     """A model of one series: fit once, then forecast from any later history without refitting.
 
     Subclasses give `kind`, `Parameters` (a frozen dataclass of hyper-parameters), `libraries` (whose versions decide
-    the outcome), `holds_out` (whether the end of the history calibrates what is learned from the rest), and the
-    underscored methods.
+    the outcome), `holds_out` (whether the end of the history calibrates what is learned from the rest), `explains`
+    (whether `explain` can tell what a forecast is made of), and the underscored methods.
     """
 
     kind: ClassVar[str]
     Parameters: ClassVar[type] = NoParameters
     holds_out: ClassVar[bool] = True
+    explains: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pandas", "holidays")
 
     def __init__(self, settings: Settings, hyperparameters: Mapping[str, Any]) -> None:
@@ -256,6 +257,34 @@ class Forecaster(ABC):
             raise ForecastingError(f"{self.kind} gave a forecast that is not finite for {window.origin}")
         return pd.DataFrame(values, index=future.index, columns=list(self.settings.quantiles))
 
+    def explain(self, history: pd.DataFrame, future: pd.DataFrame) -> pd.DataFrame:
+        """What each group of features contributes to the forecast of the median, `predict(history, future)[0.5]`.
+
+        Regressions are linear, and split exactly (in logarithms by Ang, 2004); boosters by SHAP values (Lundberg & Lee,
+        2017); ensembles by the weights of their members. `forecasting.contributions` says what each group holds.
+
+        Args:
+            history: as in `predict`.
+            future: as in `predict`.
+
+        Returns:
+            MW: index of `future`, columns `level`, `calendar`, `holiday`, `weather` (where the training had a
+            temperature), `recent_load`, every other covariate of the training by its name, and `other`. Each row sums
+            to the median, to rounding.
+
+        Raises:
+            ForecastingError: this kind of model has no such decomposition (`explains` is False).
+            NotFittedError: before `fit`.
+            DataContractError: naming the row, the value and the rule.
+        """
+        if not self.explains:
+            raise ForecastingError(
+                f"{self.kind} has no decomposition of its forecast into contributions; linear models, boosting, "
+                "exponential smoothing and their ensembles have one"
+            )
+        parts = self._explain(self.validate_window(history, future))
+        return contributions.table(parts, covariates=self._covariates, index=pd.DatetimeIndex(future.index))
+
     def save(self, directory: str | Path, *, provenance: Mapping[str, Any] | None = None) -> str:
         """Write the model to a directory of JSON and weight files; return the SHA-256 of its manifest.
 
@@ -326,6 +355,10 @@ class Forecaster(ABC):
     @abstractmethod
     def _predict(self, window: Window) -> np.ndarray:
         """Quantiles of shape (rows of the future, levels) in MW."""
+
+    def _explain(self, window: Window) -> contributions.Parts:
+        """Contributions of shape (rows of the future,) in MW, where `explains`."""
+        raise NotImplementedError
 
     @abstractmethod
     def _files(self) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.conformal import LeadTimeCalibration
+from forecasting.contributions import OTHER, RECENT, Parts, weighted
 from forecasting.errors import ForecastingError, SettingsError
 from forecasting.features import weekly_baseline
 from forecasting.grid import Grid
@@ -77,6 +78,7 @@ class Ensemble(PathForecaster):
     """The weighted mean of `Members`; a member that fails is left out where `forgiving`."""
 
     kind: ClassVar[str] = "ensemble"
+    explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     Members: ClassVar[tuple[type[PathForecaster], ...]] = (
         ExponentialSmoothing,
@@ -149,6 +151,26 @@ class Ensemble(PathForecaster):
         )
 
     def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
+        found = self._paths_of_members(state, grid, origins, steps)
+        return combined(found, state.weights.at(_lead_hours(grid, steps)), _weekly(grid, origins, steps))
+
+    def contributions(self, state: State, grid: Grid, origin: int, steps: int) -> Parts:
+        """The sum of the members' by their weights; what a member cannot explain is `other`."""
+        found = self._paths_of_members(state, grid, np.array([origin]), steps)[:, 0]
+        share = np.where(np.isfinite(found), state.weights.at(_lead_hours(grid, steps)), 0.0)
+        total = share.sum(axis=0)
+        members = self._members()
+        several: list[tuple[np.ndarray, Parts]] = []
+        for kind, path, weight in zip(state.kinds, found, share / np.where(total > 0, total, 1.0), strict=False):
+            if weight.any():
+                member = members[kind]
+                inner = member.contributions(state.members[kind], grid, origin, steps) if member.explains else None
+                several.append((weight, {OTHER: path} if inner is None else inner))
+        several.append(((total <= 0).astype(float), {RECENT: _weekly(grid, np.array([origin]), steps)[0]}))
+        return weighted(several)
+
+    def _paths_of_members(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
+        """(m, origins, steps) in MW; NaN where a member has failed."""
         missing = np.full((len(origins), steps), np.nan)
         members = self._members()
         found = []
@@ -162,7 +184,7 @@ class Ensemble(PathForecaster):
                         raise
                     _log.warning("%s goes on without %s: %s", self.kind, kind, error)
             found.append(path)
-        return combined(np.stack(found), state.weights.at(_lead_hours(grid, steps)), _weekly(grid, origins, steps))
+        return np.stack(found)
 
     def _members(self) -> dict[str, PathForecaster]:
         return {member.kind: member(self.settings, {}) for member in self.Members}

@@ -18,6 +18,7 @@ import pandas as pd
 from statsmodels.tsa.holtwinters import ExponentialSmoothing as Holt
 from statsmodels.tsa.seasonal import STL
 
+from forecasting.contributions import CALENDAR, LEVEL, RECENT, Parts
 from forecasting.errors import SettingsError
 from forecasting.features import filled_load
 from forecasting.grid import Grid
@@ -68,6 +69,7 @@ class ExponentialSmoothing(PathForecaster):
     """MSTL and Holt's damped trend; no covariates."""
 
     kind: ClassVar[str] = "exponential_smoothing"
+    explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "numpy", "pandas", "statsmodels")
     context: ClassVar[pd.Timedelta] = pd.Timedelta(days=731)
@@ -90,24 +92,38 @@ class ExponentialSmoothing(PathForecaster):
         return State(*found)
 
     def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
-        load, day = filled_load(grid), grid.steps_per_day
-        # A forecast goes by the wall clock of its origin, so that the seasons move with a clock change.
-        back = np.arange(-self._window(day), 0)
         found = np.full((len(origins), steps), np.nan)
         for row, origin in enumerate(origins):
-            past = grid.at_clock_steps(back, np.full(len(back), origin))
-            recent = load[past[past >= 0]]
-            recent = recent[np.isfinite(recent)]
-            if recent.size:
-                ahead = grid.clock_steps(origin + np.arange(steps), np.full(steps, origin))
-                path = self._path(state, recent, day, max(steps, int(ahead.max()) + 1))
-                found[row] = path[np.maximum(ahead, 0)]
+            terms = self._terms(state, grid, int(origin), steps)
+            if terms:
+                found[row] = sum(terms, np.zeros(steps))
         return found
 
-    def _window(self, per_day: int) -> int:
+    def contributions(self, state: State, grid: Grid, origin: int, steps: int) -> Parts:
+        """The shapes of the day and the week count as calendar: they say what is usual at that time."""
+        usual, carried, *seasons = self._terms(state, grid, origin, steps)
+        return {LEVEL: usual, CALENDAR: sum(seasons, np.zeros(steps)), RECENT: carried}
+
+    def _reach(self, per_day: int) -> int:
         return self.hyperparameters.window_days * per_day
 
-    def _path(self, state: State, load: np.ndarray, per_day: int, steps: int) -> np.ndarray:
+    def _terms(self, state: State, grid: Grid, origin: int, steps: int) -> list[np.ndarray]:
+        """What a path is the sum of: the level of the last week, the difference from it, and the seasons, (steps,).
+
+        By the wall clock of the origin, so that the seasons move with a clock change. Nothing where no load is known.
+        """
+        per_day = grid.steps_per_day
+        back = np.arange(-self._reach(per_day), 0)
+        past = grid.at_clock_steps(back, np.full(len(back), origin))
+        load = filled_load(grid)[past[past >= 0]]
+        load = load[np.isfinite(load)]
+        if load.size == 0:
+            return []
+        place = np.maximum(grid.clock_steps(origin + np.arange(steps), np.full(steps, origin)), 0)
+        length = max(steps, int(place.max()) + 1)
+        return [term[place] for term in self._terms_by_clock(state, load, per_day, length)]
+
+    def _terms_by_clock(self, state: State, load: np.ndarray, per_day: int, steps: int) -> list[np.ndarray]:
         adjusted, seasons = self._adjusted(load, per_day)
         level, trend = _smoothed(adjusted[-_SMOOTHING_DAYS * per_day :], state)
         ahead = level + trend * np.cumsum(state.damping ** np.arange(1, steps + 1))
@@ -116,15 +132,12 @@ class ExponentialSmoothing(PathForecaster):
         # The trend of an evening must not carry the load beyond where it has been lately.
         low, high = float(adjusted[-7 * per_day :].min()), float(adjusted[-7 * per_day :].max())
         ahead = np.clip(ahead, low - (high - low), high + (high - low))
-        path: np.ndarray = usual + (ahead - usual) * kept
-        for season in seasons:
-            path = path + np.resize(season, steps)
-        return path
+        return [np.full(steps, usual), (ahead - usual) * kept, *(np.resize(season, steps) for season in seasons)]
 
     def _adjusted(self, load: np.ndarray, per_day: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """The load (n,) without its seasons, and the last period of each season."""
         chosen = self.hyperparameters
-        load = load[-self._window(per_day) :]
+        load = load[-self._reach(per_day) :]
         windows = (chosen.daily_window, chosen.weekly_window)
         periods = [
             (days * per_day, window)

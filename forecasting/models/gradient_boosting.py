@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.boosting import restored_booster, train_booster
+from forecasting.contributions import Parts, of_trees, weighted
 from forecasting.errors import SettingsError
 from forecasting.features import CONTEXT, direct_features, weekly_baseline
 from forecasting.grid import SEASON_DAYS, Grid
@@ -76,6 +77,7 @@ class GradientBoosting(PathForecaster):
     """LightGBM on the residuals of a regression, with features that respect the lead time."""
 
     kind: ClassVar[str] = "gradient_boosting"
+    explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "lightgbm", "numpy", "pandas", "scipy")
     context: ClassVar[pd.Timedelta] = CONTEXT
@@ -127,11 +129,24 @@ class GradientBoosting(PathForecaster):
     def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
         targets = (origins[:, None] + np.arange(steps)).ravel()
         starts = np.repeat(origins, steps)
-        expected = self._regression.expected(state.regression, grid, starts, targets)
-        # A column may be missing here: a holiday feature exists only where the axis has a holiday.
-        table = self._table(grid, starts, targets, expected).reindex(columns=state.features, fill_value=0.0)
-        left = state.booster.predict(table.to_numpy(), num_threads=self.settings.threads)
+        expected, table = self._rows(state, grid, starts, targets)
+        left = state.booster.predict(table, num_threads=self.settings.threads)
         return (expected + np.asarray(left)).reshape(len(origins), steps)
+
+    def contributions(self, state: State, grid: Grid, origin: int, steps: int) -> Parts:
+        _, table = self._rows(state, grid, np.full(steps, origin), np.arange(origin, origin + steps))
+        shapley = state.booster.predict(table, num_threads=self.settings.threads, pred_contrib=True)
+        regression = self._regression.contributions(state.regression, grid, origin, steps)
+        return weighted([(1.0, regression), (1.0, of_trees(np.asarray(shapley), state.features, grid.covariates))])
+
+    def _rows(
+        self, state: State, grid: Grid, origins: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the regression expects of n pairs, and the booster's features of them, (n, f)."""
+        expected = self._regression.expected(state.regression, grid, origins, targets)
+        # A column may be missing here: a holiday feature exists only where the axis has a holiday.
+        table = self._table(grid, origins, targets, expected).reindex(columns=state.features, fill_value=0.0)
+        return expected, table.to_numpy()
 
     def pack(self, state: State) -> dict[str, bytes]:
         regression = self._regression.pack(state.regression)

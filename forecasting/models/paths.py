@@ -15,6 +15,7 @@ import pandas as pd
 
 from forecasting.conformal import LeadTimeCalibration
 from forecasting.contracts import Window
+from forecasting.contributions import OTHER, Parts, add
 from forecasting.grid import Grid
 from forecasting.models.base import Forecaster, Settings
 from forecasting.sampling import held_out_from, held_out_origins
@@ -23,7 +24,10 @@ CALIBRATION = "calibration.json"
 
 
 class PathForecaster(Forecaster):
-    """A forecaster by paths. Subclasses give `context`, `learn`, `paths`, `pack` and `unpack`, and set `features`."""
+    """A forecaster by paths. Subclasses give `context`, `learn`, `paths`, `pack` and `unpack`, and set `features`.
+
+    One that `explains` gives `contributions` too.
+    """
 
     context: ClassVar[pd.Timedelta]
     """History before the origin that a path can depend on."""
@@ -38,6 +42,10 @@ class PathForecaster(Forecaster):
 
         Nothing at or after an origin enters its path, but the calendar and the covariates known ahead.
         """
+
+    def contributions(self, state: Any, grid: Grid, origin: int, steps: int) -> Parts:
+        """What the path from one origin is made of, (steps,) in MW by group; they sum to `paths`."""
+        raise NotImplementedError(f"{self.kind} does not explain its forecasts")
 
     @abstractmethod
     def pack(self, state: Any) -> dict[str, bytes]:
@@ -60,10 +68,26 @@ class PathForecaster(Forecaster):
 
     def _predict(self, window: Window) -> np.ndarray:
         grid, origin = self._grid_of(window, self.context)
-        path = self.paths(self._state, grid, np.array([origin]), len(grid.load) - origin)[0]
-        targets = np.arange(len(grid.load) - len(window.future), len(grid.load))
+        return self._quantiles(self._path(grid, origin), grid, origin)[-len(window.future) :]
+
+    def _explain(self, window: Window) -> Parts:
+        grid, origin = self._grid_of(window, self.context)
+        path = self._path(grid, origin)
+        parts = self.contributions(self._state, grid, origin, len(path))
+        # Quantiles that all lie on one side of the path are put in order, and the median with them.
+        median = self._quantiles(path, grid, origin)[:, self.settings.quantiles.index(0.5)]
+        add(parts, OTHER, median - path)
+        return {group: values[-len(window.future) :] for group, values in parts.items()}
+
+    def _path(self, grid: Grid, origin: int) -> np.ndarray:
+        """From the origin to the end of the grid, (steps,)."""
+        path: np.ndarray = self.paths(self._state, grid, np.array([origin]), len(grid.load) - origin)[0]
+        return path
+
+    def _quantiles(self, path: np.ndarray, grid: Grid, origin: int) -> np.ndarray:
+        targets = np.arange(origin, len(grid.load))
         return self._calibration.apply(
-            path[targets - origin][:, None],
+            path[:, None],
             lead_hours=(targets - origin) * grid.minutes / 60,
             local_hour=grid.clock.minute_of_day[targets] // 60,
         )

@@ -18,6 +18,7 @@ import pandas as pd
 
 from forecasting.boosting import restored_booster, train_booster
 from forecasting.contracts import TEMPERATURE
+from forecasting.contributions import LEVEL, OTHER, RECENT, Parts, add, of_trees, weighted
 from forecasting.errors import SettingsError
 from forecasting.features import filled_load
 from forecasting.grid import SEASON_DAYS, Grid, Running, window_mean
@@ -61,6 +62,7 @@ class RecursiveBoosting(PathForecaster):
     """Four LightGBM boosters, each feeding on its own forecasts; covariates count where they are known ahead."""
 
     kind: ClassVar[str] = "recursive_boosting"
+    explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "lightgbm", "numpy", "pandas")
     context: ClassVar[pd.Timedelta] = pd.Timedelta(days=2 * _LONGEST_DAYS + 1)
@@ -110,16 +112,10 @@ class RecursiveBoosting(PathForecaster):
         return State(tuple(boosters), self.features, low - reach, high + reach)
 
     def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
-        # A path goes by the wall clock of its origin, so that the lags of days and weeks move with a clock change.
-        targets = origins[:, None] + np.arange(steps)
-        place = np.maximum(grid.clock_steps(targets, origins[:, None]), 0)
-        length = max(steps, int(place.max()) + 1)
-        known = _known_ahead(grid, _first_at(place, targets, length).ravel())
-        ahead = {name: values.reshape(len(origins), length) for name, values in known.items()}
-        past = _recent(grid, origins)
+        place, past, ahead = _laid_by_clock(grid, origins, steps)
         path = np.mean(
             [
-                self._path(booster, base, state, grid, past=past, steps=length, ahead=ahead)
+                self._recursion(booster, base, state, grid, past=past, ahead=ahead)
                 for booster, base in zip(state.boosters, _BASES, strict=True)
             ],
             axis=0,
@@ -127,7 +123,31 @@ class RecursiveBoosting(PathForecaster):
         found: np.ndarray = np.take_along_axis(path, place, axis=1)
         return found
 
-    def _path(
+    def contributions(self, state: State, grid: Grid, origin: int, steps: int) -> Parts:
+        """Lags count as recent load, also those that are forecasts themselves.
+
+        The level is the mean of the booster of the load itself; bases of the others count as what they are above it.
+        """
+        place, past, ahead = _laid_by_clock(grid, np.array([origin]), steps)
+        explained: list[Parts] = []
+        level = np.zeros(len(next(iter(ahead.values()))[0]))
+        for booster, base in zip(state.boosters, _BASES, strict=True):
+            seen: list[tuple[np.ndarray, np.ndarray]] = []
+            path = self._recursion(booster, base, state, grid, past=past, ahead=ahead, seen=seen)[0]
+            tables, bases = (np.concatenate(each) for each in zip(*seen, strict=True))
+            shapley = np.asarray(booster.predict(tables, num_threads=self.settings.threads, pred_contrib=True))
+            parts = of_trees(shapley, state.features, grid.known_future)
+            add(parts, OTHER, path - bases - shapley.sum(axis=1))
+            if base == "none":
+                level = parts[LEVEL]
+            else:
+                add(parts, LEVEL, level)
+                add(parts, RECENT, bases - level)
+            explained.append(parts)
+        mean = weighted((1 / len(explained), parts) for parts in explained)
+        return {group: values[place[0]] for group, values in mean.items()}
+
+    def _recursion(
         self,
         booster: lightgbm.Booster,
         base: str,
@@ -135,10 +155,11 @@ class RecursiveBoosting(PathForecaster):
         grid: Grid,
         *,
         past: np.ndarray,
-        steps: int,
         ahead: dict[str, np.ndarray],
+        seen: list[tuple[np.ndarray, np.ndarray]] | None = None,
     ) -> np.ndarray:
-        back = past.shape[1]
+        """A booster's paths, (n, length); what it was asked at each step, and its base, are added to `seen`."""
+        back, steps = past.shape[1], len(next(iter(ahead.values()))[0])
         path = np.concatenate([past, np.zeros((len(past), steps))], axis=1)
         zero = np.zeros(len(past))
         # What feeds on itself may run away: a path stays near the last two weeks as well.
@@ -153,7 +174,10 @@ class RecursiveBoosting(PathForecaster):
             # A column may be missing here: a holiday feature exists only where the axis has a holiday.
             table = np.column_stack([known.get(name, zero) for name in state.features])
             taken = _base(lags, base)
-            change = booster.predict(_relative(table, taken, len(lags)), num_threads=self.settings.threads)
+            asked = _relative(table, taken, len(lags))
+            change = booster.predict(asked, num_threads=self.settings.threads)
+            if seen is not None:
+                seen.append((asked, taken))
             path[:, now] = np.clip(taken + np.asarray(change), low, high)
         return path[:, back:]
 
@@ -243,6 +267,21 @@ def _base(lags: dict[str, np.ndarray], base: str) -> np.ndarray:
 def _relative(table: np.ndarray, base: np.ndarray, lags: int) -> np.ndarray:
     """The table with its first `lags` columns, which are loads, relative to the base."""
     return np.concatenate([table[:, :lags] - base[:, None], table[:, lags:]], axis=1)
+
+
+def _laid_by_clock(grid: Grid, origins: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """The paths' own axis: by the wall clock of each origin, so that lags of days move with a clock change.
+
+    Returns:
+        The place of each of the steps on it (n, steps), the loads before it (n, back), and what is known ahead on it,
+        (n, length) each.
+    """
+    targets = origins[:, None] + np.arange(steps)
+    place = np.maximum(grid.clock_steps(targets, origins[:, None]), 0)
+    length = max(steps, int(place.max()) + 1)
+    known = _known_ahead(grid, _first_at(place, targets, length).ravel())
+    ahead = {name: values.reshape(len(origins), length) for name, values in known.items()}
+    return place, _recent(grid, origins), ahead
 
 
 def _known_ahead(grid: Grid, positions: np.ndarray) -> dict[str, np.ndarray]:

@@ -10,11 +10,13 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from forecasting.contributions import RECENT, Parts, add, of_logarithms, of_ridge, weighted
 from forecasting.design import regressors, temperature_knots
 from forecasting.errors import SettingsError
 from forecasting.grid import SEASON_DAYS, Grid
@@ -77,6 +79,7 @@ class Regression(PathForecaster):
     """Calendar, weather and recency, linear in all."""
 
     kind: ClassVar[str] = "regression"
+    explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "numpy", "pandas", "scipy")
     context: ClassVar[pd.Timedelta] = pd.Timedelta(days=CONTEXT_DAYS + 11)
@@ -146,6 +149,22 @@ class Regression(PathForecaster):
                 variants.append(_loads(path, state) if part.logarithmic else path)
         mean: np.ndarray = np.mean(variants, axis=0)
         return mean
+
+    def contributions(self, state: State, grid: Grid, origin: int, steps: int) -> Parts:
+        targets = np.arange(origin, origin + steps)
+        origins = np.full(steps, origin)
+        variants = []
+        for part, explained, left in self._residuals(state, grid):
+            fitted = of_ridge(part.ridge, grid, partial(self._columns, state))
+            for recency, anchored in ((part.anchored, True), (part.free, False)):
+                if recency is None:
+                    continue
+                path = explained[targets] + recency.carried(Residuals(grid, left, anchored=anchored), origins, targets)
+                parts = {group: values[targets] for group, values in fitted.items()}
+                bounded = _bounded(path, state) if part.logarithmic else path
+                add(parts, RECENT, bounded - explained[targets])
+                variants.append(of_logarithms(parts) if part.logarithmic else parts)
+        return weighted((1 / len(variants), parts) for parts in variants)
 
     def _residuals(self, state: State, grid: Grid) -> list[tuple[Part, np.ndarray, np.ndarray]]:
         key = ("residuals", id(state))
@@ -235,4 +254,8 @@ def _scaled(load: np.ndarray, state: State, *, logarithmic: bool) -> np.ndarray:
 
 
 def _loads(path: np.ndarray, state: State) -> np.ndarray:
-    return np.exp(np.clip(path, np.log(state.smallest) - 1.0, np.log(state.largest) + 1.0))
+    return np.exp(_bounded(path, state))
+
+
+def _bounded(logarithms: np.ndarray, state: State) -> np.ndarray:
+    return np.clip(logarithms, np.log(state.smallest) - 1.0, np.log(state.largest) + 1.0)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from forecasting.conformal import LeadTimeCalibration
 from forecasting.contracts import Window
+from forecasting.contributions import OTHER, RECENT, Parts
 from forecasting.features import CONTEXT, weekly_baseline
 from forecasting.grid import Grid
 from forecasting.models.base import Forecaster
@@ -24,6 +25,7 @@ class SeasonalNaive(Forecaster):
 
     kind: ClassVar[str] = "seasonal_naive"
     holds_out: ClassVar[bool] = False
+    explains: ClassVar[bool] = True
 
     def _fit(self, history: pd.DataFrame, grid: Grid) -> None:
         rows = len(history)
@@ -40,10 +42,18 @@ class SeasonalNaive(Forecaster):
         self.features = ["load_week_ago"]
 
     def _predict(self, window: Window) -> np.ndarray:
+        return self._forecast(window)[1]
+
+    def _explain(self, window: Window) -> Parts:
+        baseline, quantiles = self._forecast(window)
+        return {RECENT: baseline, OTHER: quantiles[:, self.settings.quantiles.index(0.5)] - baseline}
+
+    def _forecast(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """The load of the last known week, and the quantiles around it."""
         grid, origin = self._grid_of(window, CONTEXT)
         targets = np.arange(len(grid.load) - len(window.future), len(grid.load))
         baseline = weekly_baseline(grid, origins=np.full(len(targets), origin), targets=targets)
-        return self._calibration.apply(
+        return baseline, self._calibration.apply(
             baseline[:, None],
             lead_hours=(targets - origin) * grid.minutes / 60,
             local_hour=grid.clock.minute_of_day[targets] // 60,

@@ -65,6 +65,15 @@ def test_train_then_forecast_gives_what_the_library_gives(csv, demand, tmp_path,
     ]
 
 
+def test_a_forecast_can_be_explained(csv, tmp_path, capsys):
+    assert main(["train", str(csv), *MODEL, "--output", str(tmp_path / "model")]) == 0
+    files = ["--output", str(tmp_path / "out.csv"), "--explain", str(tmp_path / "why.csv")]
+    assert main(["forecast", str(csv), "--model", str(tmp_path / "model"), *files]) == 0
+    forecast, why = (pd.read_csv(tmp_path / name, index_col="valid_time") for name in ("out.csv", "why.csv"))
+    assert list(why.columns) == ["level", "calendar", "holiday", "weather", "recent_load", "other"]
+    pd.testing.assert_series_equal(why.sum(axis=1), forecast["0.5"], check_names=False)
+
+
 def test_backtest_writes_a_report_and_every_value(csv, tmp_path, capsys):
     files = ["--output", str(tmp_path / "report.json"), "--predictions", str(tmp_path / "values.csv")]
     assert main(["backtest", str(csv), *MODEL, "--origins", "2", *files]) == 0
