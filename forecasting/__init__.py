@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from forecasting.backtest_report import BacktestReport
     from forecasting.backtesting import backtest, daily_origins
+    from forecasting.batches import Batch, fit_many, predict_many
     from forecasting.errors import (
         ArtifactError,
         DataContractError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ArtifactError": "errors",
     "BacktestReport": "backtest_report",
+    "Batch": "batches",
     "DataContractError": "errors",
     "Forecaster": "models.base",
     "ForecastingError": "errors",
@@ -45,13 +47,16 @@ _HOMES = {
     "backtest": "backtesting",
     "create_model": "registry",
     "daily_origins": "backtesting",
+    "fit_many": "batches",
     "load_model": "persistence",
+    "predict_many": "batches",
     "tune": "tuning",
 }
 
 __all__ = [
     "ArtifactError",
     "BacktestReport",
+    "Batch",
     "DataContractError",
     "Forecaster",
     "ForecastingError",
@@ -64,7 +69,9 @@ __all__ = [
     "backtest",
     "create_model",
     "daily_origins",
+    "fit_many",
     "load_model",
+    "predict_many",
     "tune",
 ]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.errors import DataContractError
+from forecasting.sharing import shared_on
 
 LOAD = "load"
 TEMPERATURE = "temperature"
@@ -195,6 +196,14 @@ def _validate_index(
             rule="the index is a DatetimeIndex in UTC",
             value=type(index).__name__,
         )
+    # Series in one call often have the same index: what has passed once need not be checked again.
+    return shared_on("indices").get(
+        (index.asi8.tobytes(), index.unit, str(index.tz), single_row_resolution),
+        lambda: _checked_index(index, name, single_row_resolution),
+    )
+
+
+def _checked_index(index: pd.DatetimeIndex, name: str, single_row_resolution: pd.Timedelta | None) -> pd.DatetimeIndex:
     if index.tz is None:
         _refuse(
             f"the index of {name} has no timezone",

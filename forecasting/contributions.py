@@ -15,6 +15,7 @@ import pandas as pd
 from forecasting.contracts import TEMPERATURE
 from forecasting.grid import Grid
 from forecasting.linear import Ridge
+from forecasting.sharing import Shared
 
 LEVEL, CALENDAR, HOLIDAY, WEATHER, RECENT, OTHER = "level", "calendar", "holiday", "weather", "recent_load", "other"
 Parts = dict[str, np.ndarray]
@@ -129,11 +130,9 @@ def table(parts: Parts, *, covariates: Iterable[str], index: pd.DatetimeIndex) -
 def _as_if(grid: Grid, *, holidays: bool, fixed: Mapping[str, float]) -> Grid:
     """The grid with some covariates standing still, and perhaps without any holiday."""
     still = {name: np.full(len(grid.index), value) for name, value in fixed.items()}
-    # What is derived from the grid is kept on it: the other grid needs a place of its own.
-    other = replace(grid, covariates={**grid.covariates, **still}, memo={})
+    # What is derived from the grid is kept on it: the other grid needs places of its own.
+    other = replace(grid, covariates={**grid.covariates, **still}, memo={}, shared=Shared())
     if holidays:
         return other
     none = np.zeros(len(grid.index))
-    return replace(
-        other, holiday=none, holiday_before=none, holiday_after=none, bridge=none, school_holiday=none, memo={}
-    )
+    return replace(other, holiday=none, holiday_before=none, holiday_after=none, bridge=none, school_holiday=none)

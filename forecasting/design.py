@@ -4,10 +4,13 @@ Harmonic regression with weather by hour of the day, as in Hong (2010) and Hyndm
 Only what is known ahead enters: the calendar and the covariates in `known_future`; the load does not.
 """
 
+import hashlib
+
 import numpy as np
 
 from forecasting.contracts import TEMPERATURE
 from forecasting.grid import Grid
+from forecasting.linear import Design
 from forecasting.weather import degree_days
 
 _KINDS_OF_DAY = ("monday", "midweek", "friday", "saturday", "sunday_or_holiday")
@@ -53,9 +56,53 @@ def regressors(
     return columns
 
 
+def shared_regressors(
+    grid: Grid, *, daily_harmonics: int, yearly_harmonics: int, temperature_knots: tuple[float, ...]
+) -> dict[str, np.ndarray]:
+    """`regressors`, once for all series on the axis that know the same ahead."""
+    return grid.shared.get(
+        ("regressors", daily_harmonics, yearly_harmonics, temperature_knots, grid.digest_of_known_future()),
+        lambda: regressors(
+            grid,
+            daily_harmonics=daily_harmonics,
+            yearly_harmonics=yearly_harmonics,
+            temperature_knots=temperature_knots,
+        ),
+    )
+
+
+def shared_design(
+    grid: Grid,
+    rows: np.ndarray,
+    *,
+    penalty: float,
+    daily_harmonics: int,
+    yearly_harmonics: int,
+    temperature_knots: tuple[float, ...],
+) -> Design:
+    """The regressors, ready to learn from some rows: once for all series that have the loads of these rows."""
+    chosen = (daily_harmonics, yearly_harmonics, temperature_knots)
+    which = hashlib.sha256(rows.tobytes()).hexdigest()
+    return grid.shared.get(
+        ("design", which, penalty, *chosen, grid.digest_of_known_future()),
+        lambda: Design.of(
+            shared_regressors(
+                grid,
+                daily_harmonics=daily_harmonics,
+                yearly_harmonics=yearly_harmonics,
+                temperature_knots=temperature_knots,
+            ),
+            rows,
+            penalty=penalty,
+        ),
+    )
+
+
 def temperature_knots(grid: Grid, end: int) -> tuple[float, ...]:
-    """Quantiles of the temperature before the position `end`, in °C: where its effect may bend."""
-    known = grid.covariates.get(TEMPERATURE, np.array([]))[:end]
+    """Quantiles of the temperature before the position `end`, in °C: where its effect may bend, if known ahead."""
+    if TEMPERATURE not in grid.known_future:
+        return ()
+    known = grid.covariates[TEMPERATURE][:end]
     known = known[np.isfinite(known)]
     if known.size == 0:
         return ()

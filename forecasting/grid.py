@@ -6,6 +6,7 @@ itself; of the others, `Grid.known_covariate` and `Grid.known_mean` see nothing 
 known day repeats.
 """
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,7 @@ import pandas as pd
 
 from forecasting.calendar import LocalClock, bridge_days, holidays_of, local_clock, school_holidays_of
 from forecasting.contracts import LOAD, resolution_of
+from forecasting.sharing import Shared, shared_on
 
 SEASON_DAYS = 500
 """A longer history tells the season from the trend: it has seen a good part of the year twice."""
@@ -41,6 +43,8 @@ class Grid:
     minutes: int
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     """What several models derive from the same grid, so that it is derived once."""
+    shared: Shared = field(default_factory=Shared, compare=False, repr=False)
+    """What depends on the axis, and on what the key says, but not on the loads: other series may have it in common."""
 
     @property
     def steps_per_day(self) -> int:
@@ -49,6 +53,15 @@ class Grid:
     @property
     def steps_per_hour(self) -> int:
         return 60 // self.minutes
+
+    def digest_of_known_future(self) -> str:
+        """Stands for the covariates known ahead, names and values, in a key of `shared`."""
+        if "digest_of_known_future" not in self.memo:
+            digest = hashlib.sha256()
+            for name in self.known_future:
+                digest.update(name.encode() + b"\0" + np.ascontiguousarray(self.covariates[name]).tobytes())
+            self.memo["digest_of_known_future"] = digest.hexdigest()
+        return str(self.memo["digest_of_known_future"])
 
     def days_before(self, positions: np.ndarray, days: np.ndarray | int) -> np.ndarray:
         """Positions of the same local time `days` days earlier; negative where that lies before the axis."""
@@ -181,7 +194,8 @@ def build_grid(
     """
     step = resolution_of(history.index)
     end = history.index[-1] if future is None else future.index[-1]
-    axis = _axis(history.index[0], end, step, timezone=timezone, country=country, subdivision=subdivision)
+    place: dict[str, Any] = {"timezone": timezone, "country": country, "subdivision": subdivision}
+    axis = _axis(history.index[0], end, step, **place)
     index = axis.index
     names = [name for name in history.columns if name != LOAD]
     covariates = {}
@@ -205,6 +219,7 @@ def build_grid(
         covariates=covariates,
         known_future=known_future,
         minutes=int(step / pd.Timedelta(minutes=1)),
+        shared=shared_on((history.index[0], end, step, *place.values())),
     )
     return replace(grid, covariates={name: _persisted(values, grid) for name, values in covariates.items()})
 

@@ -11,6 +11,54 @@ from dataclasses import dataclass
 import numpy as np
 
 _MARGIN = 0.1
+_LEAST_PENALTY = 1e-9
+
+
+@dataclass(frozen=True)
+class Design:
+    """Named columns, standardised by the rows to learn from, and their Gram matrix: once for all targets on them.
+
+    `mean`, `scale`, `low` and `high` are (f,), in the order of `names`; `table` is (n, f) standardised, of which `rows`
+    are learned from; `root` is the Cholesky factor of the penalised Gram matrix.
+    """
+
+    names: list[str]
+    mean: np.ndarray
+    scale: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    table: np.ndarray
+    rows: np.ndarray | slice
+    root: np.ndarray
+
+    @classmethod
+    def of(cls, columns: Mapping[str, np.ndarray], rows: np.ndarray, *, penalty: float) -> "Design":
+        """Prepare n rows to learn from some of them.
+
+        Args:
+            columns: each (n,), NaN where unknown.
+            rows: positions to learn from, increasing.
+            penalty: on the squared standardised coefficients, per row.
+        """
+        whole = len(rows) > 0 and int(rows[-1]) - int(rows[0]) + 1 == len(rows)
+        taken: np.ndarray | slice = slice(int(rows[0]), int(rows[-1]) + 1) if whole else rows
+        table = np.column_stack(list(columns.values()))
+        taught = table[taken]
+        known = np.isfinite(taught)
+        count = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, taught, 0.0).sum(axis=0) / count
+        spread = np.sqrt((np.where(known, taught - mean, 0.0) ** 2).sum(axis=0) / count)
+        low = np.where(known, taught, np.inf).min(axis=0, initial=np.inf)
+        high = np.where(known, taught, -np.inf).max(axis=0, initial=-np.inf)
+        seen = np.isfinite(low) & (spread > 1e-9 * np.maximum(np.abs(mean), 1.0))
+        margin = np.where(seen, _MARGIN * (high - low), 0.0)
+        # A column that stands still says nothing, and must not when it moves one day.
+        scale = np.where(seen, spread, np.inf)
+        low, high = np.where(seen, low - margin, mean), np.where(seen, high + margin, mean)
+        table = _standard(table, mean=mean, scale=scale, low=low, high=high)
+        taught = table[taken]
+        gram = taught.T @ taught / len(taught) + max(penalty, _LEAST_PENALTY) * np.eye(table.shape[1])
+        return cls(list(columns), mean, scale, low, high, table, taken, np.linalg.cholesky(gram))
 
 
 @dataclass(frozen=True)
@@ -29,38 +77,25 @@ class Ridge:
     intercept: float
 
     @classmethod
-    def fit(cls, target: np.ndarray, columns: Mapping[str, np.ndarray], *, penalty: float) -> "Ridge":
-        """Learn from n rows.
+    def fit(cls, target: np.ndarray, design: Design) -> tuple["Ridge", np.ndarray]:
+        """Learn the target (n,), finite at the design's rows; return the regression and its fitted values, (n,)."""
+        from scipy.linalg import cho_solve
 
-        Args:
-            target: (n,), all finite.
-            columns: each (n,), NaN where unknown.
-            penalty: on the squared standardised coefficients, per row.
-        """
-        table = np.column_stack(list(columns.values()))
-        known = np.isfinite(table)
-        count = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, table, 0.0).sum(axis=0) / count
-        spread = np.sqrt((np.where(known, table - mean, 0.0) ** 2).sum(axis=0) / count)
-        low = np.where(known, table, np.inf).min(axis=0, initial=np.inf)
-        high = np.where(known, table, -np.inf).max(axis=0, initial=-np.inf)
-        seen = np.isfinite(low) & (spread > 1e-9 * np.maximum(np.abs(mean), 1.0))
-        margin = np.where(seen, _MARGIN * (high - low), 0.0)
+        taught = target[design.rows]
+        intercept = float(taught.mean())
+        moment = design.table[design.rows].T @ (taught - intercept) / len(taught)
+        coefficients = cho_solve((design.root, True), moment)
+        fitted = intercept + design.table @ coefficients
         model = cls(
-            names=list(columns),
-            mean=mean,
-            # A column that stands still says nothing, and must not when it moves one day.
-            scale=np.where(seen, spread, np.inf),
-            low=np.where(seen, low - margin, mean),
-            high=np.where(seen, high + margin, mean),
-            coefficients=np.zeros(len(mean)),
-            intercept=float(target.mean()),
+            names=design.names,
+            mean=design.mean,
+            scale=design.scale,
+            low=design.low,
+            high=design.high,
+            coefficients=coefficients,
+            intercept=intercept,
         )
-        standard = model._standard(table)
-        gram = standard.T @ standard / len(target) + penalty * np.eye(standard.shape[1])
-        moment = standard.T @ (target - model.intercept) / len(target)
-        model.coefficients[:] = np.linalg.solve(gram, moment)
-        return model
+        return model, fitted
 
     def explain(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """The fitted values at n rows, (n,)."""
@@ -92,4 +127,14 @@ class Ridge:
         return cls(names=names, **numbers, intercept=float(arrays["intercept"]))
 
     def _standard(self, table: np.ndarray) -> np.ndarray:
-        return np.nan_to_num((np.clip(table, self.low, self.high) - self.mean) / self.scale)
+        return _standard(table, mean=self.mean, scale=self.scale, low=self.low, high=self.high)
+
+
+def _standard(
+    table: np.ndarray, *, mean: np.ndarray, scale: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    standard: np.ndarray = np.clip(table, low, high)
+    standard -= mean
+    standard /= scale
+    standard[np.isnan(standard)] = 0.0
+    return standard

@@ -96,17 +96,18 @@ class Recency:
         table[:, :-1] /= scale
         penalty = min(1.0, ridge * _REFERENCE_DAYS / max(1, end // day))
         local_hour = grid.clock.minute_of_day[origins] // 60
-        coefficients = np.zeros((24, table.shape[1], hours), dtype="float32")
-        for number in range(24):
-            away = np.abs((local_hour - number + 12) % 24 - 12)
-            near = away <= _NEIGHBOURS
-            weight = np.exp(-0.5 * (away[near] / _NEIGHBOUR_WIDTH) ** 2)
-            weighted = table[near] * weight[:, None]
-            gram = weighted.T @ table[near] + np.diag(np.full(table.shape[1], penalty * weight.sum()))
-            if not residuals.anchored:
-                gram[-1, -1] -= (penalty - 1e-6) * weight.sum()
-            coefficients[number] = np.linalg.solve(gram + 1e-9 * np.eye(len(gram)), weighted.T @ change[near])
-        return cls(coefficients, scale)
+        samples = [(table[local_hour == number], change[local_hour == number]) for number in range(24)]
+        # What an hour learns from its neighbours is the sum of theirs, weighted: each hour is worked out once.
+        away = np.abs((np.arange(24)[:, None] - np.arange(24) + 12) % 24 - 12)
+        weight = np.where(away <= _NEIGHBOURS, np.exp(-0.5 * (away / _NEIGHBOUR_WIDTH) ** 2), 0.0)
+        gram = np.tensordot(weight, np.stack([inputs.T @ inputs for inputs, _ in samples]), axes=1)
+        moment = np.tensordot(weight, np.stack([inputs.T @ ahead for inputs, ahead in samples]), axes=1)
+        size = weight @ np.array([len(inputs) for inputs, _ in samples])
+        diagonal = np.full((24, table.shape[1]), penalty) * size[:, None]
+        if not residuals.anchored:
+            diagonal[:, -1] = 1e-6 * size
+        gram += (diagonal + 1e-9)[:, :, None] * np.eye(table.shape[1])
+        return cls(np.linalg.solve(gram, moment).astype("float32"), scale)
 
     def carried(self, residuals: Residuals, origins: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The residual to expect at each target, as known at its origin, (n,); the pairs in any order."""

@@ -9,8 +9,9 @@ mean lets a forecast follow a level that the training has not seen.
 import io
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +19,7 @@ import pandas as pd
 from statsmodels.tsa.arima.estimators.hannan_rissanen import hannan_rissanen
 
 from forecasting.contributions import RECENT, Parts, add, of_ridge
-from forecasting.design import regressors, temperature_knots
+from forecasting.design import shared_design, shared_regressors, temperature_knots
 from forecasting.errors import SettingsError
 from forecasting.grid import SEASON_DAYS, Grid, window_mean
 from forecasting.linear import Ridge
@@ -110,25 +111,24 @@ class Arima(PathForecaster):
     def learn(self, grid: Grid, end: int) -> State:
         long = end > SEASON_DAYS * grid.steps_per_day
         knots, yearly = temperature_knots(grid, end), self.hyperparameters.yearly_harmonics if long else 0
-        columns = self._columns(grid, knots, yearly)
-        rows = np.flatnonzero(np.isfinite(grid.load[:end]))
-        regression = Ridge.fit(
-            grid.load[rows],
-            {name: values[rows] for name, values in columns.items()},
+        design = shared_design(
+            grid,
+            np.flatnonzero(np.isfinite(grid.load[:end])),
             penalty=self.hyperparameters.ridge * grid.steps_per_day / end,
+            **self._regressors(knots, yearly),
         )
-        left = grid.load[:end] - regression.explain({name: values[:end] for name, values in columns.items()})
+        regression, fitted = Ridge.fit(grid.load, design)
+        left = (grid.load - fitted)[:end]
         around = left - _level(left, grid.steps_per_day)[:-1]
         self.features = list(regression.names)
         return State(knots, yearly, regression, self._estimate_errors(np.nan_to_num(around), grid.steps_per_day))
 
-    def _columns(self, grid: Grid, knots: tuple[float, ...], yearly: int) -> dict[str, np.ndarray]:
-        return regressors(
-            grid,
-            daily_harmonics=self.hyperparameters.daily_harmonics,
-            yearly_harmonics=yearly,
-            temperature_knots=knots,
-        )
+    def _regressors(self, knots: tuple[float, ...], yearly: int) -> dict[str, Any]:
+        return {
+            "daily_harmonics": self.hyperparameters.daily_harmonics,
+            "yearly_harmonics": yearly,
+            "temperature_knots": knots,
+        }
 
     def _estimate_errors(self, left: np.ndarray, per_day: int) -> Errors:
         near = range(1, self.hyperparameters.autoregression + 1)
@@ -150,14 +150,19 @@ class Arima(PathForecaster):
         return Errors(np.array([1]), np.array([0.0]), np.array([]))
 
     def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
-        explained = state.regression.explain(self._columns(grid, state.knots, state.yearly_harmonics))
+        explained = state.regression.explain(
+            shared_regressors(grid, **self._regressors(state.knots, state.yearly_harmonics))
+        )
         ahead = _carried_on(state.errors, grid.load - explained, origins, steps, grid.steps_per_day)
         paths: np.ndarray = explained[origins[:, None] + np.arange(steps)] + ahead
         return paths
 
     def contributions(self, state: State, grid: Grid, origin: int, steps: int) -> Parts:
-        fitted = of_ridge(state.regression, grid, lambda axis: self._columns(axis, state.knots, state.yearly_harmonics))
-        explained = state.regression.explain(self._columns(grid, state.knots, state.yearly_harmonics))
+        columns: Callable[[Grid], dict[str, np.ndarray]] = partial(
+            shared_regressors, **self._regressors(state.knots, state.yearly_harmonics)
+        )
+        fitted = of_ridge(state.regression, grid, columns)
+        explained = state.regression.explain(columns(grid))
         ahead = _carried_on(state.errors, grid.load - explained, np.array([origin]), steps, grid.steps_per_day)
         parts = {group: values[origin : origin + steps] for group, values in fitted.items()}
         add(parts, RECENT, ahead[0])

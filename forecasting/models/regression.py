@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.contributions import RECENT, Parts, add, of_logarithms, of_ridge, weighted
-from forecasting.design import regressors, temperature_knots
+from forecasting.design import shared_design, shared_regressors, temperature_knots
 from forecasting.errors import SettingsError
 from forecasting.grid import SEASON_DAYS, Grid
 from forecasting.linear import Ridge
@@ -104,34 +104,34 @@ class Regression(PathForecaster):
             smallest=_SMALL_LOAD * float(np.abs(known).mean()),
             largest=float(known.max()),
         )
-        columns = self._columns(draft, grid)
         positive = chosen.logarithms == 1 and draft.smallest > 0 and (known <= draft.smallest).mean() <= _RARELY
         hours = -(-horizon_steps(self.settings, grid) // grid.steps_per_hour)
 
-        def part(*, logarithmic: bool) -> Part:
+        def part(*, logarithmic: bool) -> tuple[Part, np.ndarray, np.ndarray]:
             key = ("part", end, replace(chosen, logarithms=1), hours, logarithmic)
             if key not in grid.memo:
                 grid.memo[key] = learned(logarithmic=logarithmic)
-            kept: Part = grid.memo[key]
+            kept: tuple[Part, np.ndarray, np.ndarray] = grid.memo[key]
             return kept
 
-        def learned(*, logarithmic: bool) -> Part:
+        def learned(*, logarithmic: bool) -> tuple[Part, np.ndarray, np.ndarray]:
             target = _scaled(grid.load, draft, logarithmic=logarithmic)
             rows = np.flatnonzero(np.isfinite(target[:end]))
-            ridge = Ridge.fit(
-                target[rows], {name: values[rows] for name, values in columns.items()}, penalty=chosen.ridge / days
-            )
-            left = target - ridge.explain(columns)
+            design = shared_design(grid, rows, penalty=chosen.ridge / days, **self._regressors(draft))
+            ridge, fitted = Ridge.fit(target, design)
+            left = target - fitted
 
             def recency(*, by_week: bool) -> Recency:
                 residuals = Residuals(grid, left, anchored=by_week)
                 return Recency.fit(residuals, end=end, hours=hours, ridge=chosen.recency_ridge)
 
             free = recency(by_week=False) if long else None
-            return Part(logarithmic, ridge, recency(by_week=True), free)
+            return Part(logarithmic, ridge, recency(by_week=True), free), fitted, left
 
-        kinds = (False, True) if positive else (False,)
-        return State(**{**draft.__dict__, "parts": tuple(part(logarithmic=logarithmic) for logarithmic in kinds)})
+        found = [part(logarithmic=logarithmic) for logarithmic in ((False, True) if positive else (False,))]
+        state = replace(draft, parts=tuple(part for part, _, _ in found))
+        grid.memo["residuals", id(state)] = (state, found)
+        return state
 
     def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
         targets = origins[:, None] + np.arange(steps)
@@ -153,9 +153,10 @@ class Regression(PathForecaster):
     def contributions(self, state: State, grid: Grid, origin: int, steps: int) -> Parts:
         targets = np.arange(origin, origin + steps)
         origins = np.full(steps, origin)
+        columns = partial(shared_regressors, **self._regressors(state))
         variants = []
         for part, explained, left in self._residuals(state, grid):
-            fitted = of_ridge(part.ridge, grid, partial(self._columns, state))
+            fitted = of_ridge(part.ridge, grid, columns)
             for recency, anchored in ((part.anchored, True), (part.free, False)):
                 if recency is None:
                     continue
@@ -169,7 +170,7 @@ class Regression(PathForecaster):
     def _residuals(self, state: State, grid: Grid) -> list[tuple[Part, np.ndarray, np.ndarray]]:
         key = ("residuals", id(state))
         if key not in grid.memo:
-            columns = self._columns(state, grid)
+            columns = shared_regressors(grid, **self._regressors(state))
             explained = [part.ridge.explain(columns) for part in state.parts]
             # The state is kept with them: its identity is the key.
             grid.memo[key] = (
@@ -182,17 +183,12 @@ class Regression(PathForecaster):
         found: list[tuple[Part, np.ndarray, np.ndarray]] = grid.memo[key][1]
         return found
 
-    def _columns(self, state: State, grid: Grid) -> dict[str, np.ndarray]:
-        key = ("regressors", self.hyperparameters.daily_harmonics, state.yearly_harmonics, state.knots)
-        if key not in grid.memo:
-            grid.memo[key] = regressors(
-                grid,
-                daily_harmonics=self.hyperparameters.daily_harmonics,
-                yearly_harmonics=state.yearly_harmonics,
-                temperature_knots=state.knots,
-            )
-        columns: dict[str, np.ndarray] = grid.memo[key]
-        return columns
+    def _regressors(self, state: State) -> dict[str, Any]:
+        return {
+            "daily_harmonics": self.hyperparameters.daily_harmonics,
+            "yearly_harmonics": state.yearly_harmonics,
+            "temperature_knots": state.knots,
+        }
 
     def pack(self, state: State) -> dict[str, bytes]:
         arrays: dict[str, Any] = {}
