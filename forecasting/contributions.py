@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.contracts import TEMPERATURE
+from forecasting.daylight import SUN
 from forecasting.grid import Grid
 from forecasting.linear import Ridge
 from forecasting.sharing import Shared
@@ -23,7 +24,7 @@ Parts = dict[str, np.ndarray]
 
 _CALENDAR = {"minute_of_day", "weekday", "day_of_year"}
 _OF_NO_GROUP = {"lead_time_hours", "origin_minute_of_day", "regression", "regression_minus_baseline"}
-_HOLIDAY = ("holiday", "calendar_holiday", "calendar_bridge", "calendar_school_holiday")
+_HOLIDAY = ("holiday", "bridge_day", "school_holiday", "calendar_holiday", "calendar_bridge", "calendar_school_holiday")
 _LAGGED = ("_ago", "_change_week", "_minus_baseline", "_minus_level")
 
 
@@ -36,8 +37,8 @@ def groups(covariates: Iterable[str]) -> list[str]:
 
 
 def group_of_covariate(name: str) -> str:
-    """The group that a covariate counts in."""
-    return WEATHER if name == TEMPERATURE else name
+    """The group that a covariate counts in; where the sun stands is a matter of the calendar."""
+    return {TEMPERATURE: WEATHER, SUN: CALENDAR}.get(name, name)
 
 
 def group_of_feature(feature: str, covariates: Iterable[str]) -> str:
@@ -46,7 +47,7 @@ def group_of_feature(feature: str, covariates: Iterable[str]) -> str:
     The lead time, the hour of the origin and the forecast of the regression below are of no single group.
     """
     for name in sorted(covariates, key=len, reverse=True):
-        if feature in {f"{prefix}{name}{suffix}" for prefix in ("", "covariate_") for suffix in ("", "_change_week")}:
+        if feature in {f"covariate_{name}", f"change_week_{name}"}:
             return group_of_covariate(name)
     if feature in _CALENDAR:
         return CALENDAR
@@ -86,7 +87,12 @@ def of_ridge(ridge: Ridge, grid: Grid, columns: Callable[[Grid], Mapping[str, np
         grid: the time axis.
         columns: the regressors on such an axis.
     """
-    usual = {name: float(ridge.mean[ridge.names.index(name)]) for name in grid.known_future if name in ridge.names}
+    regressor = {name: name if name == TEMPERATURE else f"covariate_{name}" for name in grid.known_future}
+    usual = {
+        name: float(ridge.mean[ridge.names.index(column)])
+        for name, column in regressor.items()
+        if column in ridge.names
+    }
 
     def fitted(*, holidays: bool, actual: str | None) -> np.ndarray:
         fixed = {name: value for name, value in usual.items() if name != actual}

@@ -12,6 +12,8 @@ import pandas as pd
 
 from forecasting.errors import SettingsError
 
+SUN = "sun_elevation"
+"""A covariate of our own, where latitude and longitude are given: the sine of the sun's elevation, 0 at night."""
 _HORIZON_DEGREES = -0.833
 """Elevation of the sun's centre at sunrise: its upper edge shows, lifted by refraction (NOAA)."""
 _NOON_OF_2000 = 10957.5

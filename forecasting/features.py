@@ -89,6 +89,9 @@ def direct_features(
             "holiday_week_ago": grid.holiday[week_ago],
             "holiday_before_week_ago": grid.holiday_before[week_ago],
         }
+    for name, member in (("bridge_day", grid.bridge), ("school_holiday", grid.school_holiday)):
+        if member.any():
+            columns[name] = member[targets]
     columns |= _load_features(
         grid, origins=origins, targets=targets, baseline=baseline, first_week=first_week, last_day=last_day
     )

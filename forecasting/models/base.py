@@ -23,13 +23,11 @@ from forecasting.contracts import (
     validate_history,
     validate_window,
 )
-from forecasting.daylight import solar_elevation_sine
+from forecasting.daylight import SUN, solar_elevation_sine
 from forecasting.errors import DataContractError, ForecastingError, NotFittedError, SettingsError
 from forecasting.grid import Grid, build_grid
 from forecasting.sampling import require_loads
 
-SUN = "sun_elevation"
-"""A covariate of our own, where latitude and longitude are given: the sine of the sun's elevation, 0 at night."""
 _LONGEST_HORIZON = pd.Timedelta(days=14)
 _MOST_THREADS = 1024
 _SCREENED = pd.Timedelta(weeks=13)

@@ -31,7 +31,7 @@ def test_a_model_that_knows_the_place_follows_the_lengthening_days(kind):
 
 def test_the_place_is_part_of_the_model(tmp_path):
     model = create_model("regression", timezone="Europe/Stockholm", **PLACE).fit(lit_demand(20))
-    assert "sun_elevation" in model.features
+    assert "covariate_sun_elevation" in model.features
     assert model.training["covariates"] == []
     assert create_model("regression", **model.parameters).parameters == model.parameters
 
