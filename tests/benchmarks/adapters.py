@@ -74,7 +74,9 @@ class ManyAdapter(Adapter):
 
     def fit_many(self, histories: Mapping[str, pd.DataFrame]) -> None:
         frames = {name: self._frame(history) for name, history in histories.items()}
-        forecasting.fit_many(self.kind, frames, **self._settings)
+        # A series that failed early would count as a fast one.
+        for error in forecasting.fit_many(self.kind, frames, **self._settings).failures.values():
+            raise error
 
 
 def __getattr__(name: str) -> type[Adapter]:

@@ -200,8 +200,9 @@ def test_scaling_measures_longer_histories_and_more_series() -> None:
 def test_many_series_go_in_one_call_where_the_library_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
-    def fit_many(kind: str, histories: dict[str, pd.DataFrame], **settings: Any) -> None:
+    def fit_many(kind: str, histories: dict[str, pd.DataFrame], **settings: Any) -> forecasting.Batch[Any]:
         asked.update(kind=kind, histories=histories, settings=settings)
+        return forecasting.Batch(results={}, failures=asked.get("failures", {}))
 
     monkeypatch.setattr(forecasting, "fit_many", fit_many, raising=False)
     monkeypatch.delitem(vars(adapters), "seasonal_naive", raising=False)
@@ -209,6 +210,9 @@ def test_many_series_go_in_one_call_where_the_library_has_one(monkeypatch: pytes
     assert asked["kind"] == "seasonal_naive"
     assert [list(frame.columns) for frame in asked["histories"].values()] == [["load"], ["load"]]
     create_model(asked["kind"], **asked["settings"]).fit(asked["histories"]["0"])
+    asked["failures"] = {"1": forecasting.ForecastingError("too short")}
+    with pytest.raises(forecasting.ForecastingError, match="too short"):
+        scaling.measure("many", "tests.benchmarks.adapters:seasonal_naive", 2)
     del vars(adapters)["seasonal_naive"]
 
 
