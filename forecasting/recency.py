@@ -36,7 +36,12 @@ class Residuals:
         self.values = values
         self.anchored = anchored
         self.running = Running.of(values)
+        self._hourly = self.running.mean(np.arange(len(values) + 1), grid.steps_per_hour)
         self._week = _same_time_mean(values, grid.steps_per_day) if anchored else np.zeros(len(values))
+
+    def hour_before(self, ends: np.ndarray) -> np.ndarray:
+        """Mean of the hour before each end; NaN where it is unknown, and before the axis."""
+        return self._hourly[np.maximum(ends, 0)]
 
     def anchor(self, origins: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The mean at the time of day of each target over the seven days before its origin."""
@@ -51,9 +56,7 @@ class Residuals:
         week_ago = origins[:, None] - 7 * day + hour * np.arange(1, _HOURS_BACK + 1)
         means = [self.running.mean(origins, days * day) for days in _MEAN_DAYS]
         level = np.nan_to_num(means[_MEAN_DAYS.index(_LEVEL_DAYS)])[:, None]
-        table = np.concatenate(
-            [self.running.mean(back, hour), self.running.mean(week_ago, hour), np.stack(means, axis=-1)], axis=1
-        )
+        table = np.concatenate([self.hour_before(back), self.hour_before(week_ago), np.stack(means, axis=-1)], axis=1)
         table = np.where(np.isfinite(table), table, level)
         if self.anchored:
             table = table - level
@@ -84,7 +87,7 @@ class Recency:
         hours = min(hours, max(1, (end - first) // hour // 2))
         origins = on_the_hour[(on_the_hour >= first) & (on_the_hour + hours * hour <= end)]
         ahead = origins[:, None] + hour * np.arange(hours)
-        change = residuals.running.mean(ahead + hour, hour) - residuals.anchor(origins[:, None], ahead)
+        change = residuals.hour_before(ahead + hour) - residuals.anchor(origins[:, None], ahead)
         # Origins that look into a gap say little; short gaps count as no change.
         whole = np.isfinite(change).mean(axis=1) > 0.8
         origins, change = origins[whole], np.nan_to_num(change[whole])
