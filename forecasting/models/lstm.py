@@ -1,41 +1,42 @@
-"""An LSTM encoder with a quantile decoder (Keras 3 on JAX), many lead times at once.
+"""An LSTM over the last week with a quantile decoder; of one series, or one network of many.
 
-Hochreiter & Schmidhuber (1997) read the last three days hour by hour; a small decoder joins what they say with the
-features of each lead time and gives all quantiles of the change against last week, in the manner of the multi-horizon
-quantile networks of Wen et al. (2017). The output starts at zero, that is at the weekly naive, so a training that
-learns little does little harm. Early stopping on the held-out end of the history says how many epochs; the final
-network is trained on all of it for as many.
+The network reads the last week hour by hour and the features of each lead time, and says all quantiles of the change
+against last week, in units of the usual one. It says zero before it has learned anything, which is the weekly naive.
+Several series may share one network, each in its own scale (`fit_jointly`): a global model in the sense of
+Montero-Manso & Hyndman (2021), which pays where each series is short.
 """
 
-import io
 import json
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from forecasting.conformal import LeadTimeCalibration
-from forecasting.contracts import Window
-from forecasting.errors import ForecastingError, SettingsError
+from forecasting.contracts import LOAD, Window, observed_span
+from forecasting.errors import SettingsError
 from forecasting.features import CONTEXT, direct_features, recent_hours, weekly_baseline
-from forecasting.grid import Grid, tells_seasons
-from forecasting.models.base import Forecaster
-from forecasting.sampling import first_target, held_out_from, sequences
+from forecasting.grid import SEASON_DAYS, Grid
+from forecasting.models.base import Settings
+from forecasting.models.paths import PathForecaster, horizon_steps
+from forecasting.network import Samples, Shape, built, quantiles, take_npz, to_npz, train
+from forecasting.sampling import first_target, held_out_from, held_out_origins, sequences
 
-# Keras chooses its backend when it is first imported.
-os.environ.setdefault("KERAS_BACKEND", "jax")
-import keras
+if TYPE_CHECKING:
+    import keras
 
 _WEIGHTS = "weights.npz"
-_CALIBRATION = "calibration.json"
-_FACTS = "facts.json"
-_PAST_HOURS = 72
+_FACTS = "network.json"
+_PAST_HOURS = 168
+_PAST_CHANNELS = 3
 _CYCLES = {"minute_of_day": 1440.0, "origin_minute_of_day": 1440.0, "weekday": 7.0, "day_of_year": 365.25}
 _LARGEST_INPUT = 6.0
+_JUDGED_DAYS = 10
+_JUDGED_EVERY_DAYS = 80
+_FEWEST_JUDGED = 20
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,10 @@ class Parameters:
 
     units: int = 32
     decoder_units: int = 64
-    epochs: int = 30
+    hours_per_step: int = 6
+    epochs: int = 20
     patience: int = 4
-    learning_rate: float = 0.001
+    learning_rate: float = 0.002
     batch_size: int = 64
     most_origins: int = 2500
     """Origins to learn from, spread evenly over the history: bounds the cost of long histories."""
@@ -56,232 +58,291 @@ class Parameters:
         for name in ("units", "decoder_units", "epochs", "patience", "batch_size", "most_origins", "leads_per_origin"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"lstm: {name} {getattr(self, name)} must be at least 1")
+        if self.hours_per_step < 1 or _PAST_HOURS % self.hours_per_step:
+            raise SettingsError(f"lstm: hours_per_step {self.hours_per_step} must divide the {_PAST_HOURS} hours read")
         if not 0 < self.learning_rate < 1:
             raise SettingsError(f"lstm: learning_rate {self.learning_rate} must be between 0 and 1")
 
 
 @dataclass(frozen=True)
-class _Scaling:
-    """How inputs become numbers around zero: `scale_mw` for loads, `mean` and `scale` (f,) for the features."""
+class Scaling:
+    """How inputs become numbers around zero: MW of a usual change and load, `mean` and `scale` (f,) of the features."""
 
-    scale_mw: float
+    change_mw: float
+    load_mw: float
     mean: np.ndarray
     scale: np.ndarray
 
-    def features(self, table: np.ndarray) -> np.ndarray:
+    def features(self, table: np.ndarray, pairs: tuple[int, ...]) -> np.ndarray:
+        """From n·k rows, (n, k, f) for the network; what is not known counts as usual."""
         standard = np.clip((table - self.mean) / self.scale, -_LARGEST_INPUT, _LARGEST_INPUT)
-        return np.nan_to_num(standard).astype("float32")
+        return np.nan_to_num(standard).astype("float32").reshape(*pairs, -1)
 
-    def past(self, hours: np.ndarray) -> np.ndarray:
+    def past(self, hours: np.ndarray, *, hours_per_step: int) -> np.ndarray:
+        """From `recent_hours`, (n, hours, 2), with a third channel that says what is known: (n, steps, p)."""
         known = np.isfinite(hours[..., :1])
-        scaled = np.clip(np.nan_to_num(hours / self.scale_mw), -_LARGEST_INPUT, _LARGEST_INPUT)
-        return np.concatenate([scaled, known], axis=-1).astype("float32")
+        scaled = np.nan_to_num(hours / np.array([self.change_mw, self.load_mw]))
+        channels = np.concatenate([np.clip(scaled, -_LARGEST_INPUT, _LARGEST_INPUT), known], axis=-1)
+        return channels.reshape(len(hours), _PAST_HOURS // hours_per_step, -1).astype("float32")
 
 
 @dataclass(frozen=True)
-class _Samples:
-    """n origins with k lead times: `past` (n, hours, 3), `ahead` (n, k, f), `change` (n, k) in units of the scale."""
+class State:
+    """The network of a series, the features it takes, and the scaling of its inputs and outputs."""
 
-    past: np.ndarray
-    ahead: np.ndarray
+    network: "keras.Model"
+    features: list[str]
+    scaling: Scaling
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What one series teaches: n origins, k targets each, the features of the n·k pairs, the changes (n, k) in MW."""
+
+    grid: Grid
+    origins: np.ndarray
+    targets: np.ndarray
+    table: pd.DataFrame
     change: np.ndarray
 
-    def take(self, rows: np.ndarray) -> "_Samples":
-        return _Samples(self.past[rows], self.ahead[rows], self.change[rows])
 
-
-class Lstm(Forecaster):
-    """LSTM over the last three days with a decoder per lead time; XLA sizes its own thread pool, not by `threads`."""
+class Lstm(PathForecaster):
+    """LSTM over the last week, with a decoder for each lead time. `threads` holds as `forecasting.network` says."""
 
     kind: ClassVar[str] = "lstm"
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "jax", "keras", "numpy", "pandas")
+    context: ClassVar[pd.Timedelta] = CONTEXT
+
+    def __init__(self, settings: Settings, hyperparameters: Mapping[str, Any]) -> None:
+        super().__init__(settings, hyperparameters)
+        self._given: Mapping[int, State] = {}
+
+    def learn(self, grid: Grid, end: int) -> State:
+        state = self._given[end] if end in self._given else learn_jointly([self], [grid], [end])[0]
+        self.features = state.features
+        return state
+
+    def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
+        return self.quantile_paths(state, grid, origins, steps)[..., self.settings.quantiles.index(0.5)]
+
+    def quantile_paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
+        """What the network says of the `steps` intervals from each of n origins on, (n, steps, q) in MW."""
+        targets = origins[:, None] + np.arange(steps)
+        baseline, table = _ahead(grid, np.repeat(origins, steps), targets.ravel())
+        # A column may be missing here: a holiday feature exists only where the axis has a holiday.
+        values = table.reindex(columns=state.features, fill_value=0.0).to_numpy()
+        said = quantiles(
+            state.network, self._past(grid, origins, state.scaling), state.scaling.features(values, targets.shape)
+        )
+        return baseline.reshape(*targets.shape, 1) + state.scaling.change_mw * said
+
+    def grid_of(self, history: pd.DataFrame) -> Grid:
+        """The grid that `fit` would learn from."""
+        frame = self.validate(history)
+        self._covariates = tuple(column for column in frame.columns if column != LOAD)
+        return self._grid(observed_span(frame))
+
+    def fit_given(self, history: pd.DataFrame, given: Mapping[int, State]) -> Self:
+        """Fit with states that were learned together with other series, by the end of what each was learned from."""
+        self._given = given
+        try:
+            return self.fit(history)
+        finally:
+            self._given = {}
 
     def _fit(self, history: pd.DataFrame, grid: Grid) -> None:
-        chosen = self.hyperparameters
         rows = len(history)
-        generator = np.random.default_rng(self.settings.seed)
         split = held_out_from(grid, rows)
-
-        def draw(start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-            return sequences(
-                grid,
-                start=start,
-                end=end,
-                horizon_steps=int(self.settings.horizon / pd.Timedelta(minutes=grid.minutes)),
-                most_origins=chosen.most_origins,
-                leads=chosen.leads_per_origin,
-                generator=generator,
-            )
-
-        origins, targets = draw(first_target(grid), rows)
-        if not (targets.max(axis=1) < split).any() or not (origins >= split).any():
-            # A horizon that is long against the history: all samples cross the split, so each side gets its own.
-            sides = draw(first_target(grid), split), draw(split, rows)
-            origins, targets = (np.concatenate(parts) for parts in zip(*sides, strict=True))
-        flat_origins, flat_targets = np.repeat(origins, targets.shape[1]), targets.ravel()
-        baseline = weekly_baseline(grid, origins=flat_origins, targets=flat_targets)
-        pairs = direct_features(
-            grid, origins=flat_origins, targets=flat_targets, baseline=baseline, seasons=tells_seasons(history)
-        )
-        table = _inputs(pairs)
-        self.features = list(table.columns)
-        change = grid.load[flat_targets] - baseline
-        past = recent_hours(grid, origins=origins, hours=_PAST_HOURS)
-        early, late = np.flatnonzero(targets.max(axis=1) < split), np.flatnonzero(origins >= split)
-        values = table.to_numpy()
-        self._scaling = _scaling(values.reshape(*targets.shape, -1)[early], change.reshape(targets.shape)[early], grid)
-        samples = _Samples(
-            past=self._scaling.past(past),
-            ahead=self._scaling.features(values).reshape(*targets.shape, -1),
-            change=(change / self._scaling.scale_mw).reshape(targets.shape).astype("float32"),
-        )
-        self._network = self._build(len(self.features))
-        judged = self._train(samples, early=early, late=late, generator=generator)
+        origins, steps = held_out_origins(grid, start=split, end=rows, horizon_steps=horizon_steps(self.settings, grid))
+        said = self.quantile_paths(self.learn(grid, split), grid, origins, steps)
+        targets = (origins[:, None] + np.arange(steps)).ravel()
         self._calibration = LeadTimeCalibration.fit(
-            actual=grid.load[targets[late]].ravel(),
-            predicted=baseline.reshape(targets.shape)[late].reshape(-1, 1) + self._scaling.scale_mw * judged,
-            lead_hours=((targets - origins[:, None])[late] * grid.minutes / 60).ravel(),
-            local_hour=grid.clock.minute_of_day[targets[late]].ravel() // 60,
+            actual=grid.load[targets],
+            predicted=said.reshape(len(targets), -1),
+            lead_hours=np.tile(np.arange(steps), len(origins)) * grid.minutes / 60,
+            local_hour=grid.clock.minute_of_day[targets] // 60,
             levels=self.settings.quantiles,
         )
-
-    def _train(
-        self, samples: _Samples, *, early: np.ndarray, late: np.ndarray, generator: np.random.Generator
-    ) -> np.ndarray:
-        """Find the epochs on the early samples, then train on all; return the late forecasts of the first, (n·k, q)."""
-        chosen, network = self.hyperparameters, self._network
-        start = _weights(network)
-        network.optimizer.build(network.trainable_variables)
-        fresh = [np.array(variable.value) for variable in network.optimizer.variables]
-        stop = keras.callbacks.EarlyStopping(patience=chosen.patience, restore_best_weights=True)
-        held_out = samples.take(late)
-        history = self._run(
-            samples.take(_whole_batches(early, chosen.batch_size, generator)),
-            epochs=chosen.epochs,
-            callbacks=[stop],
-            validation_data=((held_out.past, held_out.ahead), held_out.change),
-            validation_batch_size=max(1, len(late)),
-        )
-        losses = history.history["val_loss"]
-        if not np.isfinite(losses).any():
-            raise ForecastingError("lstm: the training diverged; a smaller learning_rate helps")
-        judged = np.asarray(network((held_out.past, held_out.ahead), training=False))
-        network.set_weights(start)
-        for variable, value in zip(network.optimizer.variables, fresh, strict=True):
-            variable.assign(value)
-        everything = np.concatenate([early, late])
-        self._run(
-            samples.take(_whole_batches(everything, chosen.batch_size, generator)), epochs=int(np.nanargmin(losses)) + 1
-        )
-        return judged.reshape(-1, len(self.settings.quantiles))
-
-    def _run(self, samples: _Samples, **options: Any) -> keras.callbacks.History:
-        return self._network.fit(
-            (samples.past, samples.ahead),
-            samples.change,
-            batch_size=self.hyperparameters.batch_size,
-            shuffle=False,
-            verbose=0,
-            **options,
-        )
-
-    def _build(self, number: int) -> keras.Model:
-        chosen, seed = self.hyperparameters, self.settings.seed
-        levels = self.settings.quantiles
-
-        def start(offset: int) -> keras.Initializer:
-            return keras.initializers.GlorotUniform(seed=1000 * seed + offset)
-
-        past = keras.Input((_PAST_HOURS, 3))
-        ahead = keras.Input((None, number))
-        memory = keras.layers.LSTM(
-            chosen.units,
-            kernel_initializer=start(1),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=1000 * seed + 2),
-        )(past)
-        context = keras.layers.Dense(chosen.decoder_units, kernel_initializer=start(3))(memory)
-        context = keras.layers.Reshape((1, chosen.decoder_units))(context)
-        lead = keras.layers.Dense(chosen.decoder_units, use_bias=False, kernel_initializer=start(4))(ahead)
-        hidden = keras.layers.Activation("gelu")(keras.layers.Add()([lead, context]))
-        hidden = keras.layers.Dense(chosen.units, activation="gelu", kernel_initializer=start(5))(hidden)
-        raw = keras.layers.Dense(len(levels), kernel_initializer="zeros")(hidden)
-        network = keras.Model((past, ahead), _Ordered(levels.index(0.5))(raw))
-        network.compile(
-            optimizer=keras.optimizers.Adam(chosen.learning_rate, clipnorm=1.0), loss=_pinball(levels), jit_compile=True
-        )
-        return network
+        self._state = self.learn(grid, rows)
 
     def _predict(self, window: Window) -> np.ndarray:
-        recent = window.history.loc[window.origin - CONTEXT :]
+        recent = window.history.loc[window.origin - self.context :]
         grid = self._grid(recent, window.future)
+        origin = len(recent)
+        said = self.quantile_paths(self._state, grid, np.array([origin]), len(grid.load) - origin)[0]
         targets = np.arange(len(grid.load) - len(window.future), len(grid.load))
-        origins = np.full(len(targets), len(recent))
-        baseline = weekly_baseline(grid, origins=origins, targets=targets)
-        table = _inputs(direct_features(grid, origins=origins, targets=targets, baseline=baseline))
-        values = table.reindex(columns=self.features, fill_value=0.0).to_numpy()
-        past = self._scaling.past(recent_hours(grid, origins=origins[:1], hours=_PAST_HOURS))
-        change = np.asarray(self._network((past, self._scaling.features(values)[None]), training=False))[0]
         return self._calibration.apply(
-            baseline[:, None] + self._scaling.scale_mw * change.astype(float),
-            lead_hours=(targets - origins) * grid.minutes / 60,
+            said[targets - origin],
+            lead_hours=(targets - origin) * grid.minutes / 60,
             local_hour=grid.clock.minute_of_day[targets] // 60,
         )
 
-    def _files(self) -> dict[str, bytes]:
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {f"weight_{number:02d}": value for number, value in enumerate(_weights(self._network))}
-        np.savez(buffer, **arrays, mean=self._scaling.mean, scale=self._scaling.scale)
-        return {
-            _WEIGHTS: buffer.getvalue(),
-            _CALIBRATION: self._calibration.to_json(),
-            _FACTS: json.dumps({"scale_mw": self._scaling.scale_mw}).encode(),
-        }
+    def _past(self, grid: Grid, origins: np.ndarray, scaling: Scaling) -> np.ndarray:
+        hours = recent_hours(grid, origins=origins, hours=_PAST_HOURS)
+        return scaling.past(hours, hours_per_step=self.hyperparameters.hours_per_step)
 
-    def _restore(self, files: Mapping[str, bytes]) -> None:
-        with np.load(io.BytesIO(files[_WEIGHTS]), allow_pickle=False) as stored:
-            scale_mw = float(json.loads(files[_FACTS])["scale_mw"])
-            self._scaling = _Scaling(scale_mw, stored["mean"], stored["scale"])
-            self._network = self._build(len(self.features))
-            self._network.set_weights([stored[name] for name in sorted(stored.files) if name.startswith("weight_")])
-        self._calibration = LeadTimeCalibration.from_json(files[_CALIBRATION])
-
-
-class _Ordered(keras.layers.Layer):
-    """Turns raw outputs (…, q) into quantiles in order: the median, and steps away from it that cannot be negative."""
-
-    def __init__(self, middle: int) -> None:
-        super().__init__()
-        self.middle = middle
-
-    def call(self, raw: Any) -> Any:
-        median = raw[..., self.middle : self.middle + 1]
-        # The steps shrink the start towards the median: a weekly change is mostly small against its standard deviation.
-        up = keras.ops.cumsum(keras.ops.softplus(raw[..., self.middle + 1 :] - 0.5), axis=-1)
-        down = keras.ops.flip(
-            keras.ops.cumsum(keras.ops.softplus(keras.ops.flip(raw[..., : self.middle], axis=-1) - 0.5), axis=-1),
-            axis=-1,
+    def _lesson(self, grid: Grid, end: int) -> _Lesson:
+        chosen = self.hyperparameters
+        origins, targets = sequences(
+            grid,
+            start=first_target(grid),
+            end=end,
+            horizon_steps=horizon_steps(self.settings, grid),
+            most_origins=chosen.most_origins,
+            leads=chosen.leads_per_origin,
+            generator=np.random.default_rng(self.settings.seed),
         )
-        return keras.ops.concatenate([median - down, median, median + up], axis=-1)
+        starts = np.repeat(origins, targets.shape[1])
+        # Learned from one year alone, the day of the year recalls single weeks of it.
+        baseline, table = _ahead(grid, starts, targets.ravel(), seasons=end > SEASON_DAYS * grid.steps_per_day)
+        return _Lesson(grid, origins, targets, table, grid.load[targets] - baseline.reshape(targets.shape))
+
+    def pack(self, state: State) -> dict[str, bytes]:
+        scaling = state.scaling
+        facts = {
+            "features": state.features,
+            "change_mw": scaling.change_mw,
+            "load_mw": scaling.load_mw,
+            "mean": scaling.mean.tolist(),
+            "scale": scaling.scale.tolist(),
+        }
+        return {_WEIGHTS: to_npz(state.network), _FACTS: json.dumps(facts, sort_keys=True).encode()}
+
+    def unpack(self, files: Mapping[str, bytes]) -> State:
+        facts = json.loads(files[_FACTS])
+        network = built(self._shape(len(facts["features"])), seed=self.settings.seed, threads=self.settings.threads)
+        take_npz(network, files[_WEIGHTS])
+        scaling = Scaling(facts["change_mw"], facts["load_mw"], np.array(facts["mean"]), np.array(facts["scale"]))
+        return State(network, facts["features"], scaling)
+
+    def _shape(self, features: int) -> Shape:
+        chosen = self.hyperparameters
+        return Shape(
+            steps=_PAST_HOURS // chosen.hours_per_step,
+            past=chosen.hours_per_step * _PAST_CHANNELS,
+            ahead=features,
+            levels=self.settings.quantiles,
+            units=chosen.units,
+            decoder_units=chosen.decoder_units,
+        )
 
 
-def _weights(network: keras.Model) -> list[np.ndarray]:
-    return [np.array(variable.value) for variable in network.weights]
+def fit_jointly(models: Sequence[Lstm], histories: Sequence[pd.DataFrame]) -> list[Lstm]:
+    """Train one network on several series and return the models, each with its own scaling and calibration.
+
+    Each is a whole model afterwards: it forecasts, is saved and is loaded alone.
+
+    Args:
+        models: untrained, of the same quantiles, seed and hyper-parameters; places and covariates may differ.
+        histories: one for each, as `fit` takes it.
+
+    Raises:
+        DataContractError: naming the row, the value and the rule.
+        SettingsError: the models differ in what belongs to the network, or are not as many as the histories.
+    """
+    if len(models) != len(histories):
+        raise SettingsError(f"{len(models)} models cannot learn from {len(histories)} histories: give one for each")
+    shared = {(model.settings.quantiles, model.settings.seed, model.hyperparameters) for model in models}
+    if len(shared) > 1:
+        raise SettingsError("models that share a network must have the same quantiles, seed and hyper-parameters")
+    if not models:
+        return []
+    grids = [model.grid_of(history) for model, history in zip(models, histories, strict=True)]
+    ends = [len(grid.load) for grid in grids]
+    splits = [held_out_from(grid, end) for grid, end in zip(grids, ends, strict=True)]
+    judged, final = learn_jointly(models, grids, splits), learn_jointly(models, grids, ends)
+    for number, (model, history) in enumerate(zip(models, histories, strict=True)):
+        model.fit_given(history, {splits[number]: judged[number], ends[number]: final[number]})
+    return list(models)
 
 
-def _pinball(levels: tuple[float, ...]) -> Any:
-    weights = np.array(levels, dtype="float32")
+def learn_jointly(models: Sequence[Lstm], grids: Sequence[Grid], ends: Sequence[int]) -> list[State]:
+    """One network of several series, each learned from the intervals before its end; a state per series.
 
-    def loss(truth: Any, quantiles: Any) -> Any:
-        shortfall = keras.ops.expand_dims(truth, -1) - quantiles
-        return keras.ops.mean(keras.ops.maximum(weights * shortfall, (weights - 1.0) * shortfall))
+    The first model's settings and hyper-parameters are those of the network.
+    """
+    lessons = [model._lesson(grid, end) for model, grid, end in zip(models, grids, ends, strict=True)]
+    features = list(dict.fromkeys(name for lesson in lessons for name in lesson.table.columns))
+    scalings, taught, judged = [], [], []
+    for model, lesson in zip(models, lessons, strict=True):
+        values = lesson.table.reindex(columns=features).to_numpy()
+        scaling = _scaling(values, lesson)
+        samples = Samples(
+            past=model._past(lesson.grid, lesson.origins, scaling),
+            ahead=scaling.features(values, lesson.targets.shape),
+            target=(lesson.change / scaling.change_mw).astype("float32"),
+        )
+        early, late = _sides(lesson)
+        scalings.append(scaling)
+        taught.append(samples.take(early))
+        judged.append(samples.take(late))
+    first = models[0]
+    chosen, settings = first.hyperparameters, first.settings
+    network = built(first._shape(len(features)), seed=settings.seed, threads=settings.threads)
+    train(
+        network,
+        Samples.joined(taught),
+        judged_on=Samples.joined(judged),
+        levels=settings.quantiles,
+        epochs=chosen.epochs,
+        patience=chosen.patience,
+        learning_rate=chosen.learning_rate,
+        batch_size=chosen.batch_size,
+        generator=np.random.default_rng(settings.seed),
+    )
+    return [State(network, features, scaling) for scaling in scalings]
 
-    return loss
+
+def _sides(lesson: _Lesson) -> tuple[np.ndarray, np.ndarray]:
+    """Samples to train on, and those that say when to stop: ten days out of every eighty, nothing of them shared.
+
+    So the network learns from every season and from the last weeks. A history too short for that stops by its end.
+    """
+    day = lesson.grid.steps_per_day
+    first, last = lesson.origins, lesson.targets.max(axis=1)
+
+    def apart(positions: np.ndarray) -> np.ndarray:
+        return (positions // day) % _JUDGED_EVERY_DAYS >= _JUDGED_EVERY_DAYS - _JUDGED_DAYS
+
+    late, early = apart(first) & apart(last), ~apart(first) & ~apart(last)
+    if late.sum() < _FEWEST_JUDGED:
+        bound = np.quantile(first, 0.8)
+        late, early = first >= bound, last < bound
+    # Horizons that are long against the history all cross the bound: better judged by what was taught than not at all.
+    return np.flatnonzero(early if early.any() else late), np.flatnonzero(late)
 
 
-def _inputs(table: pd.DataFrame) -> pd.DataFrame:
+def _scaling(table: np.ndarray, lesson: _Lesson) -> Scaling:
+    """Learn the scaling of a series from its samples; `table` is (n·k, f)."""
+    known = np.isfinite(table)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, table, 0.0).sum(axis=0) / count
+    spread = np.sqrt((np.where(known, table - mean, 0.0) ** 2).sum(axis=0) / count)
+    load = lesson.grid.load[lesson.targets]
+    # A load that never changes has no spread of its own: a thousandth of its size stands in, or one where it is zero.
+    least = 1e-3 * float(np.abs(load).mean())
+    return Scaling(
+        change_mw=max(float(lesson.change.std()), least) or 1.0,
+        load_mw=max(float(load.std()), least) or 1.0,
+        mean=mean,
+        scale=np.where(spread > 1e-9 * np.maximum(np.abs(mean), 1e-6), spread, 1.0),
+    )
+
+
+def _ahead(
+    grid: Grid, origins: np.ndarray, targets: np.ndarray, *, seasons: bool = True
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """The weekly naive of n pairs in MW, and their features."""
+    baseline = weekly_baseline(grid, origins=origins, targets=targets)
+    return baseline, _on_circles(
+        direct_features(grid, origins=origins, targets=targets, baseline=baseline, seasons=seasons)
+    )
+
+
+def _on_circles(table: pd.DataFrame) -> pd.DataFrame:
     """Clock fields as points on a circle: a network does not know that 23:30 is next to 00:00."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for name, values in table.items():
         period = _CYCLES.get(str(name))
         if period is None:
@@ -294,22 +355,3 @@ def _inputs(table: pd.DataFrame) -> pd.DataFrame:
         if name == "minute_of_day":
             columns |= {f"{name}_sin_2": np.sin(2 * angle), f"{name}_cos_2": np.cos(2 * angle)}
     return pd.DataFrame(columns)
-
-
-def _scaling(ahead: np.ndarray, change: np.ndarray, grid: Grid) -> _Scaling:
-    """Learn the scaling from the early samples: `ahead` (n, k, f), `change` (n, k) in MW."""
-    table = ahead.reshape(-1, ahead.shape[-1])
-    known = np.isfinite(table)
-    count = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, table, 0.0).sum(axis=0) / count
-    spread = np.sqrt((np.where(known, table - mean, 0.0) ** 2).sum(axis=0) / count)
-    # A load that never changes has no spread of its own: a thousandth of its size stands in, or one where it is zero.
-    level = float(np.nanmean(np.abs(grid.load)))
-    scale_mw = max(float(change.std()) if change.size else 0.0, 1e-3 * level) or 1.0
-    return _Scaling(scale_mw, mean, np.where(spread > 1e-9 * np.maximum(np.abs(mean), 1e-6), spread, 1.0))
-
-
-def _whole_batches(rows: np.ndarray, batch: int, generator: np.random.Generator) -> np.ndarray:
-    """Rows in random order, repeated to fill the last batch: one shape compiles once."""
-    order = generator.permutation(rows)
-    return np.resize(order, math.ceil(len(order) / batch) * batch)
