@@ -24,7 +24,7 @@ from forecasting.errors import ArtifactError, ForecastingError
 if TYPE_CHECKING:
     from forecasting.models.base import Forecaster
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 _LARGEST_MANIFEST = 8 * 1024 * 1024
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")

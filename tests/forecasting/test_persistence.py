@@ -137,7 +137,7 @@ def test_a_file_that_the_manifest_does_not_name_is_refused(saved):
         load_model(saved[0])
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"not json", b'{"format": 99}', b'{"format": 1, "kind": "arima"}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b"not json", b'{"format": 99}', b'{"format": 2, "kind": "arima"}'])
 def test_a_manifest_of_another_make_is_refused(content, saved):
     (saved[0] / "manifest.json").write_bytes(content)
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
