@@ -12,6 +12,8 @@ _SMALLEST = 0.05
 _REACH = 1.5
 _LOWEST_SHARE = 0.5
 _LOST = 0.02
+_UNIT_DAYS = 28
+_UNIT_FACTOR = 300.0
 _NEVER_BELOW = 0.25
 _FROZEN_HOURS = 12
 _RARELY = 0.05
@@ -29,6 +31,8 @@ def implausible(load: np.ndarray, *, steps_per_day: int) -> np.ndarray:
     The last three weeks are compared with the weeks before them alone; a history of less than three weeks is compared
     day by day. A change of level is marked at first and accepted once it stands for two to three weeks.
 
+    Loads of 300 times what the last four weeks hold are in another unit, even if they go on for months.
+
     A meter counts as frozen where the very same load stands for 12 hours or more, in a series where that is rare; the
     first of the equal loads is kept.
     """
@@ -36,7 +40,7 @@ def implausible(load: np.ndarray, *, steps_per_day: int) -> np.ndarray:
         return np.zeros(len(load), dtype=bool)
     with np.errstate(invalid="ignore"):
         gross = _unlike_its_weeks(load, steps_per_day) & _where_it_never_goes(load)
-        return gross | _lost(load) | _frozen(load, steps_per_day)
+        return gross | _in_another_unit(load, steps_per_day) | _lost(load) | _frozen(load, steps_per_day)
 
 
 def _unlike_its_weeks(load: np.ndarray, steps_per_day: int) -> np.ndarray:
@@ -64,6 +68,16 @@ def _where_it_never_goes(load: np.ndarray) -> np.ndarray:
     reach = _REACH * (high - low)
     never: np.ndarray = (load > high + reach) | (load < (_LOWEST_SHARE * lowest if lowest > 0 else lowest - reach))
     return never
+
+
+def _in_another_unit(load: np.ndarray, steps_per_day: int) -> np.ndarray:
+    recent = np.abs(load[-_UNIT_DAYS * steps_per_day :])
+    recent = recent[np.isfinite(recent)]
+    if recent.size < 7 * steps_per_day:
+        return np.zeros(len(load), dtype=bool)
+    usual = np.quantile(recent, 0.99)
+    other: np.ndarray = (np.abs(load) > _UNIT_FACTOR * usual) & (usual > 0)
+    return other
 
 
 def _lost(load: np.ndarray) -> np.ndarray:
