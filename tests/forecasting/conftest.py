@@ -24,8 +24,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "auto": {},
     "gradient_boosting": {"trees": 120},
     "lstm": {
-        "epochs": 4,
-        "learning_rate": 0.003,
+        "epochs": 12,
+        "learning_rate": 0.01,
         "most_origins": 400,
         "leads_per_origin": 16,
         "units": 12,
