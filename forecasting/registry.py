@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from forecasting.errors import UnknownModelError
-from forecasting.models.base import Forecaster, Settings
+from forecasting.models.base import Forecaster
+from forecasting.models.settings import Settings
 
 _CLASSES = {
     "seasonal_naive": "forecasting.models.seasonal_naive:SeasonalNaive",

@@ -26,7 +26,8 @@ import pandas as pd
 from forecasting.backtesting import backtest, daily_origins
 from forecasting.contracts import LOAD, MINIMUM_TRAINING, resolution_of
 from forecasting.errors import DataContractError, ForecastingError, SettingsError
-from forecasting.models.base import SETTINGS, Forecaster
+from forecasting.models.base import Forecaster
+from forecasting.models.settings import SETTINGS
 from forecasting.persistence import library_versions
 from forecasting.registry import create_model
 from forecasting.search_space import Range, search_space

@@ -16,7 +16,8 @@ from forecasting.calendar import check_timezone, checked_duration
 from forecasting.cli.table import Columns, read_history
 from forecasting.contracts import LOAD, YEARS, resolution_of, validate_history
 from forecasting.errors import DataContractError, SettingsError
-from forecasting.models.base import SETTINGS, Forecaster
+from forecasting.models.base import Forecaster
+from forecasting.models.settings import SETTINGS
 from forecasting.persistence import load_model
 from forecasting.registry import create_model
 from forecasting.search_space import search_space

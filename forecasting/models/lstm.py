@@ -20,8 +20,8 @@ from forecasting.contracts import LOAD, Window, observed_span
 from forecasting.errors import SettingsError
 from forecasting.features import CONTEXT, direct_features, recent_hours, weekly_baseline
 from forecasting.grid import SEASON_DAYS, Grid
-from forecasting.models.base import Settings
 from forecasting.models.paths import PathForecaster, horizon_steps
+from forecasting.models.settings import Settings
 from forecasting.network import Samples, Shape, built, quantiles, take_npz, to_npz, train
 from forecasting.sampling import first_target, held_out_from, held_out_origins, sequences
 

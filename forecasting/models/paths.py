@@ -17,7 +17,8 @@ from forecasting.conformal import LeadTimeCalibration
 from forecasting.contracts import Window
 from forecasting.contributions import OTHER, Parts, add
 from forecasting.grid import Grid
-from forecasting.models.base import Forecaster, Settings
+from forecasting.models.base import Forecaster
+from forecasting.models.settings import Settings
 from forecasting.sampling import held_out_from, held_out_origins
 
 CALIBRATION = "calibration.json"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from tests.benchmarks import verdicts
 from tests.benchmarks.results import Result
@@ -59,16 +60,42 @@ def draw(results: Sequence[Result], path: Path) -> None:
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
+def _name(axes: Axes, found: Sequence[Point]) -> None:
+    """Write each model's name where it covers no other name and no point, if there is such a place beside its point."""
+    axes.autoscale_view()
+    places = [axes.transData.transform((each.cpu, each.mase)) for each in found]
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in places]
+    for each, (x, y) in zip(found, places, strict=True):
+        width, height = 6.2 * len(each.model), 12.0
+        sides = [
+            (6, 4, "left"),
+            (-6, 4, "right"),
+            (6, -12, "left"),
+            (-6, -12, "right"),
+            (6, 14, "left"),
+            (6, -22, "left"),
+        ]
+        boxes = [
+            Bbox.from_bounds(x + right if how == "left" else x + right - width, y + up, width, height)
+            for right, up, how in sides
+        ]
+        choice = min(range(len(sides)), key=lambda number: (boxes[number].count_overlaps(taken), number))
+        taken.append(boxes[choice])
+        right, up, how = sides[choice]
+        axes.annotate(
+            each.model, (each.cpu, each.mase), xytext=(right, up), textcoords="offset pixels", fontsize=8, ha=how
+        )
+
+
 def _panel(axes: Axes, regime: str, found: Sequence[Point]) -> None:
     best = front(found)
     axes.step([each.cpu for each in best], [each.mase for each in best], where="post", color=FRONT, zorder=1)
     for ours, colour, label in ((True, OURS, "ours"), (False, PEERS, "other libraries")):
         mine = [each for each in found if each.ours is ours]
         axes.scatter([each.cpu for each in mine], [each.mase for each in mine], color=colour, label=label, zorder=2)
-    for each in found:
-        axes.annotate(each.model, (each.cpu, each.mase), xytext=(5, 4), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
     axes.margins(x=0.18, y=0.1)
+    _name(axes, found)
     axes.set_xlabel("CPU seconds per case: fit and 14 forecasts, one thread")
     axes.set_ylabel("MASE")
     axes.set_title(f"{regime}: {TITLES[regime]}", fontsize=10)

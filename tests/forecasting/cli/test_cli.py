@@ -1,6 +1,5 @@
 import gzip
 import json
-import logging
 import os
 import pty
 import re
@@ -16,25 +15,8 @@ from forecasting import load_model
 from forecasting.cli import main
 from forecasting.figures import FIGURES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODEL = ["--timezone", "Europe/London", "--kind", "arima", "--set", "daily_harmonics=5"]
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before():
-    """The command line sets up the process's logging, on a stream that ends with the test."""
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
-
-
-@pytest.fixture
-def csv(demand, tmp_path):
-    path = tmp_path / "demand.csv"
-    demand(days=40).rename_axis("timestamp").to_csv(path)
-    return path
 
 
 def test_train_then_forecast_gives_what_the_library_gives(csv, demand, tmp_path, capsys):
@@ -84,45 +66,6 @@ def test_backtest_writes_a_report_and_every_value(csv, tmp_path, capsys):
     streams = capsys.readouterr()
     # Progress is for people: what is not a terminal gets none.
     assert (streams.out, streams.err) == ("", "")
-
-
-TINY = ["--timezone", "Europe/London", "--kind", "gradient_boosting", "--horizon", "24h", "--set", "trees=5"]
-
-
-def test_a_backtest_can_tune_first_on_the_days_before_it(csv, tmp_path, capsys):
-    command = ["backtest", str(csv), *TINY, "--origins", "2", "--tune", "2", "--study", str(tmp_path / "studies")]
-    assert main(command) == 0
-    report = json.loads(capsys.readouterr().out)
-    study = report["tuning"]
-    assert [trial["default"] for trial in study["trials"]] == [True, False]
-    assert study["folds"][-1]["scored_until"] <= report["known_at_origin"][0]["origin"]
-    assert "trees" not in study["space"], "what is set by hand stays so"
-    assert report["parameters"]["trees"] == 5
-    assert report["parameters"].items() >= study["best"]["parameters"].items()
-    assert main(command) == 0
-    assert json.loads(capsys.readouterr().out) == report
-
-
-def test_a_trained_model_carries_the_study_that_chose_its_hyper_parameters(csv, tmp_path, capsys):
-    assert main(["train", str(csv), *TINY, "--tune", "2", "--output", str(tmp_path / "model")]) == 0
-    study = json.loads(capsys.readouterr().out)["tuning"]
-    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
-    assert manifest["provenance"]["tuning"] == study
-    assert load_model(tmp_path / "model").parameters.items() >= study["best"]["parameters"].items()
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--kind", "seasonal_naive", "--tune", "5"], "seasonal_naive has no hyper-parameters to tune"),
-        (["--kind", "arima", "--tune", "-1"], "trials -1 must be a whole number"),
-        (["--kind", "arima", "--study", "here"], "--tune-seconds and --study need --tune"),
-        (["--kind", "arima", "--tune", "5", "--tune-seconds", "0"], "seconds 0.0 must be a positive number"),
-    ],
-)
-def test_a_search_that_cannot_be_is_refused_in_one_line(csv, capsys, options, words):
-    assert main(["backtest", str(csv), "--timezone", "Europe/London", "--origins", "2", *options]) == 2
-    assert words in capsys.readouterr().err
 
 
 def test_backtest_draws_its_report_into_a_folder_new_or_old(csv, tmp_path, capsys):
