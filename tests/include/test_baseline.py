@@ -49,5 +49,5 @@ def test_an_index_beyond_twice_the_horizon_is_refused(
     ingested: Callable[..., None], portal: Portal, options: Settings
 ) -> None:
     ingested()
-    with pytest.raises(Refusal, match="at most twice as far"):
+    with pytest.raises(Refusal, match="at most twice as much"):
         naive_forecast(portal, portal.series("town"), ahead(72), known_at=END - DAY, settings=options)
