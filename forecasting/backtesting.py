@@ -18,6 +18,7 @@ from forecasting.contracts import LOAD, MINIMUM_TRAINING, resolution_of, validat
 from forecasting.errors import DataContractError, SettingsError
 from forecasting.metrics import by_lead_time, score, seasonal_scale, skill
 from forecasting.models.base import Forecaster
+from forecasting.models.settings import SETTINGS
 from forecasting.peaks import peak_errors, peak_score
 from forecasting.registry import create_model
 from forecasting.significance import compare_errors, error_differences
@@ -222,14 +223,12 @@ def _before(frame: pd.DataFrame, origin: pd.Timestamp) -> pd.DataFrame:
 
 
 def _shared_settings(model: Forecaster) -> dict[str, Any]:
-    names = ("timezone", "country", "subdivision", "quantiles", "horizon", "seed", "threads", "latitude", "longitude")
-    return {name: model.parameters[name] for name in names}
+    return {name: model.parameters[name] for name in SETTINGS if name != "known_future"}
 
 
 def _fresh(model: Forecaster, *, like: Forecaster) -> Forecaster:
     """An untrained copy of a model, to forecast what `like` forecasts from what `like` knows."""
-    names = ("timezone", "country", "subdivision", "quantiles", "horizon", "known_future", "latitude", "longitude")
-    shared: dict[str, Any] = {name: like.parameters[name] for name in names}
+    shared: dict[str, Any] = {name: like.parameters[name] for name in SETTINGS if name not in {"seed", "threads"}}
     return create_model(model.kind, **(model.parameters | shared))
 
 

@@ -5,6 +5,7 @@ A history is a frame with a regular, timezone-aware UTC index (a timestamp label
 and the covariates that are known ahead. Behind these functions the library trusts its frames.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -173,6 +174,17 @@ def observed_span(history: pd.DataFrame) -> pd.DataFrame:
     """The rows of a validated history from its first known load to its last."""
     known = np.flatnonzero(history[LOAD].notna().to_numpy())
     return history.iloc[int(known[0]) : int(known[-1]) + 1]
+
+
+def fingerprint(frame: pd.DataFrame) -> str:
+    """The SHA-256 of a validated history: its times, its columns and their values."""
+    digest = hashlib.sha256(pd.DatetimeIndex(frame.index).asi8.tobytes())
+    for column in frame.columns:
+        digest.update(column.encode() + b"\0")
+        # One NaN for all: the payload of a NaN is no part of the data.
+        values = frame[column].to_numpy()
+        digest.update(np.where(np.isnan(values), np.nan, values).tobytes())
+    return digest.hexdigest()
 
 
 def resolution_of(index: pd.Index) -> pd.Timedelta:

@@ -22,22 +22,28 @@ SEASON_DAYS = 500
 """A longer history tells the season from the trend: it has seen a good part of the year twice."""
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A regular time axis of n intervals with loads, local clock, holidays and covariates.
-
-    `load` is (n,), NaN where unknown or not yet known; `covariates` maps names to (n,) arrays, of which `known_future`
-    names those that are known ahead; `holiday` is (n,), 0 or 1 by local day.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """What of a grid of n intervals depends on the calendar alone; each array is (n,), holidays 0 or 1 by local day."""
 
     index: pd.DatetimeIndex
-    load: np.ndarray
     clock: LocalClock
     holiday: np.ndarray
     holiday_before: np.ndarray
     holiday_after: np.ndarray
     bridge: np.ndarray
     school_holiday: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid(Axis):
+    """A regular time axis of n intervals with loads, local clock, holidays and covariates.
+
+    `load` is (n,), NaN where unknown or not yet known; `covariates` maps names to (n,) arrays, of which `known_future`
+    names those that are known ahead.
+    """
+
+    load: np.ndarray
     covariates: dict[str, np.ndarray]
     known_future: tuple[str, ...]
     minutes: int
@@ -53,6 +59,10 @@ class Grid:
     @property
     def steps_per_hour(self) -> int:
         return 60 // self.minutes
+
+    def tells_seasons(self, end: int) -> bool:
+        """Whether the intervals before `end` are enough to tell the season from the trend."""
+        return end > SEASON_DAYS * self.steps_per_day
 
     def digest_of_known_future(self) -> str:
         """Stands for the covariates known ahead, names and values, in a key of `shared`."""
@@ -140,24 +150,6 @@ class Grid:
         return days * (running[origins] - running[start]) + part
 
 
-def tells_seasons(history: pd.DataFrame) -> bool:
-    """Whether a history is long enough to tell the season from the trend: it has seen a good part of the year twice."""
-    return bool(history.index[-1] - history.index[0] >= pd.Timedelta(days=SEASON_DAYS))
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """What of a grid depends on the calendar alone: shared by all series on the same axis."""
-
-    index: pd.DatetimeIndex
-    clock: LocalClock
-    holiday: np.ndarray
-    holiday_before: np.ndarray
-    holiday_after: np.ndarray
-    bridge: np.ndarray
-    school_holiday: np.ndarray
-
-
 @lru_cache(maxsize=32)
 def _axis(
     start: pd.Timestamp,
@@ -167,7 +159,7 @@ def _axis(
     timezone: str,
     country: str | None,
     subdivision: str | None,
-) -> _Axis:
+) -> Axis:
     index = pd.date_range(start, end, freq=step, unit="ns")
     clock = local_clock(index, timezone=timezone)
     first, last = int(clock.day_number.min()), int(clock.day_number.max())
@@ -175,7 +167,15 @@ def _axis(
     place: dict[str, Any] = {"country": country, "subdivision": subdivision}
     days, bridges, school = (known(around, **place) for known in (holidays_of, bridge_days, school_holidays_of))
     row = clock.day_number - first + 1
-    return _Axis(index, clock, days[row], days[row - 1], days[row + 1], bridges[row], school[row])
+    return Axis(
+        index=index,
+        clock=clock,
+        holiday=days[row],
+        holiday_before=days[row - 1],
+        holiday_after=days[row + 1],
+        bridge=bridges[row],
+        school_holiday=school[row],
+    )
 
 
 def build_grid(
@@ -208,14 +208,8 @@ def build_grid(
     load = np.full(len(index), np.nan)
     load[: len(history)] = history[LOAD].to_numpy()
     grid = Grid(
-        index=index,
+        **vars(axis),
         load=load,
-        clock=axis.clock,
-        holiday=axis.holiday,
-        holiday_before=axis.holiday_before,
-        holiday_after=axis.holiday_after,
-        bridge=axis.bridge,
-        school_holiday=axis.school_holiday,
         covariates=covariates,
         known_future=known_future,
         minutes=int(step / pd.Timedelta(minutes=1)),

@@ -45,9 +45,7 @@ class Design:
         table = np.column_stack(list(columns.values()))
         taught = table[taken]
         known = np.isfinite(taught)
-        count = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, taught, 0.0).sum(axis=0) / count
-        spread = np.sqrt((np.where(known, taught - mean, 0.0) ** 2).sum(axis=0) / count)
+        mean, spread = known_moments(taught)
         low = np.where(known, taught, np.inf).min(axis=0, initial=np.inf)
         high = np.where(known, taught, -np.inf).max(axis=0, initial=-np.inf)
         seen = np.isfinite(low) & (spread > 1e-9 * np.maximum(np.abs(mean), 1.0))
@@ -99,15 +97,11 @@ class Ridge:
 
     def explain(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """The fitted values at n rows, (n,)."""
-        length = len(next(iter(columns.values())))
-        table = np.column_stack([columns[name] if name in columns else np.zeros(length) for name in self.names])
-        return self.intercept + self._standard(table) @ self.coefficients
+        return self.intercept + self._standard(columns) @ self.coefficients
 
     def contributions(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What each column adds to the intercept, (n,) each."""
-        length = len(next(iter(columns.values())))
-        table = np.column_stack([columns[name] if name in columns else np.zeros(length) for name in self.names])
-        return dict(zip(self.names, (self._standard(table) * self.coefficients).T, strict=True))
+        return dict(zip(self.names, (self._standard(columns) * self.coefficients).T, strict=True))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The numbers, for a file; `restored` takes them back, with the names."""
@@ -126,8 +120,18 @@ class Ridge:
         numbers = {name: arrays[name] for name in ("mean", "scale", "low", "high", "coefficients")}
         return cls(names=names, **numbers, intercept=float(arrays["intercept"]))
 
-    def _standard(self, table: np.ndarray) -> np.ndarray:
+    def _standard(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        length = len(next(iter(columns.values())))
+        table = np.column_stack([columns[name] if name in columns else np.zeros(length) for name in self.names])
         return _standard(table, mean=self.mean, scale=self.scale, low=self.low, high=self.high)
+
+
+def known_moments(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the known values of each column of a table (n, f), (f,) each; zero if none is."""
+    known = np.isfinite(table)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, table, 0.0).sum(axis=0) / count
+    return mean, np.sqrt((np.where(known, table - mean, 0.0) ** 2).sum(axis=0) / count)
 
 
 def _standard(

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.backtesting import backtest, daily_origins
-from forecasting.contracts import LOAD, MINIMUM_TRAINING, resolution_of
+from forecasting.contracts import LOAD, MINIMUM_TRAINING, fingerprint, resolution_of
 from forecasting.errors import DataContractError, ForecastingError, SettingsError
 from forecasting.models.base import Forecaster
 from forecasting.models.settings import SETTINGS
@@ -110,7 +110,7 @@ def tune(
         "pruner": {"name": "median", "unpruned_trials": _UNPRUNED_TRIALS},
         "space": {name: span.to_dict() for name, span in ranges.items()},
         "folds": [part.to_dict() for part in parts],
-        "data_sha256": _fingerprint(frame),
+        "data_sha256": fingerprint(frame),
         "library_versions": library_versions({"optuna", *model.libraries}),
     }
     name = f"{model.kind}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()}"
@@ -293,13 +293,3 @@ def _check_numbers(
         raise SettingsError(f"training_rows {training_rows!r} must be a whole number, at least 1")
     if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
         raise SettingsError(f"seconds {seconds!r} must be a positive number")
-
-
-def _fingerprint(frame: pd.DataFrame) -> str:
-    digest = hashlib.sha256(pd.DatetimeIndex(frame.index).asi8.tobytes())
-    for column in frame.columns:
-        digest.update(column.encode() + b"\0")
-        values = frame[column].to_numpy(dtype=float)
-        # One NaN for all: the payload of a NaN is no part of the data.
-        digest.update(np.where(np.isnan(values), np.nan, values).tobytes())
-    return digest.hexdigest()

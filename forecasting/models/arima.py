@@ -21,7 +21,7 @@ from statsmodels.tsa.arima.estimators.hannan_rissanen import hannan_rissanen
 from forecasting.contributions import RECENT, Parts, add, of_ridge
 from forecasting.design import shared_design, shared_regressors, temperature_knots
 from forecasting.errors import SettingsError
-from forecasting.grid import SEASON_DAYS, Grid, window_mean
+from forecasting.grid import Grid, window_mean
 from forecasting.linear import Ridge
 from forecasting.models.paths import PathForecaster
 
@@ -109,7 +109,7 @@ class Arima(PathForecaster):
     context: ClassVar[pd.Timedelta] = pd.Timedelta(days=21)
 
     def learn(self, grid: Grid, end: int) -> State:
-        long = end > SEASON_DAYS * grid.steps_per_day
+        long = grid.tells_seasons(end)
         knots, yearly = temperature_knots(grid, end), self.hyperparameters.yearly_harmonics if long else 0
         design = shared_design(
             grid,

@@ -1,6 +1,5 @@
 """What every model shares: the checks at the door, and what is written about a training."""
 
-import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from forecasting.contracts import (
     LOAD,
     MINIMUM_TRAINING,
     Window,
+    fingerprint,
     observed_span,
     resolution_of,
     validate_history,
@@ -72,16 +72,10 @@ class Forecaster(ABC):
         """Settings and hyper-parameters, JSON-able; `create_model(kind, **parameters)` gives the same model."""
         settings = self.settings
         return {
-            "timezone": settings.timezone,
-            "country": settings.country,
-            "subdivision": settings.subdivision,
+            **asdict(settings),
             "quantiles": list(settings.quantiles),
             "horizon": _exact(settings.horizon),
             "known_future": None if settings.known_future is None else list(settings.known_future),
-            "seed": settings.seed,
-            "threads": settings.threads,
-            "latitude": settings.latitude,
-            "longitude": settings.longitude,
             **asdict(self.hyperparameters),
         }
 
@@ -154,7 +148,7 @@ class Forecaster(ABC):
             "missing_loads": int(frame[LOAD].isna().sum()),
             "implausible_loads": int(taught[LOAD].notna().sum() - np.isfinite(grid.load).sum()),
             "covariates": list(self._covariates),
-            "data_sha256": _fingerprint(frame),
+            "data_sha256": fingerprint(frame),
             **self.evidence,
         }
         return self
@@ -314,13 +308,3 @@ def _exact(span: pd.Timedelta) -> str:
     """A duration in hours where a few digits say it, else in ISO 8601: the same model must come back from it."""
     hours = f"{span / pd.Timedelta(hours=1):g}h"
     return hours if pd.Timedelta(hours) == span else str(span.isoformat())
-
-
-def _fingerprint(frame: pd.DataFrame) -> str:
-    digest = hashlib.sha256(pd.DatetimeIndex(frame.index).asi8.tobytes())
-    for column in frame.columns:
-        digest.update(column.encode() + b"\0")
-        # One NaN for all: the payload of a NaN is no part of the data.
-        values = frame[column].to_numpy()
-        digest.update(np.where(np.isnan(values), np.nan, values).tobytes())
-    return digest.hexdigest()

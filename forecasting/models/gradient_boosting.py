@@ -18,7 +18,7 @@ from forecasting.boosting import restored_booster, train_booster
 from forecasting.contributions import Parts, of_trees, weighted
 from forecasting.errors import SettingsError
 from forecasting.features import CONTEXT, direct_features, weekly_baseline
-from forecasting.grid import SEASON_DAYS, Grid
+from forecasting.grid import Grid
 from forecasting.models.paths import PathForecaster, horizon_steps
 from forecasting.models.regression import Regression
 from forecasting.models.regression import State as RegressionState
@@ -101,7 +101,7 @@ class GradientBoosting(PathForecaster):
             kept = np.linspace(0, len(origins) - 1, chosen.most_rows).astype(int)
             origins, targets = origins[kept], targets[kept]
         expected = self._regression.expected(regression, grid, origins, targets)
-        table = self._table(grid, origins, targets, expected, seasons=end > SEASON_DAYS * grid.steps_per_day)
+        table = self._table(grid, origins, targets, expected, seasons=grid.tells_seasons(end))
         booster = train_booster(
             table.to_numpy(),
             grid.load[targets] - expected,

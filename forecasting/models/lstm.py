@@ -19,7 +19,8 @@ from forecasting.conformal import LeadTimeCalibration
 from forecasting.contracts import LOAD, Window, observed_span
 from forecasting.errors import SettingsError
 from forecasting.features import CONTEXT, direct_features, recent_hours, weekly_baseline
-from forecasting.grid import SEASON_DAYS, Grid
+from forecasting.grid import Grid
+from forecasting.linear import known_moments
 from forecasting.models.paths import PathForecaster, horizon_steps
 from forecasting.models.settings import Settings
 from forecasting.network import Samples, Shape, built, quantiles, take_npz, to_npz, train
@@ -195,7 +196,7 @@ class Lstm(PathForecaster):
         )
         starts = np.repeat(origins, targets.shape[1])
         # Learned from one year alone, the day of the year recalls single weeks of it.
-        baseline, table = _ahead(grid, starts, targets.ravel(), seasons=end > SEASON_DAYS * grid.steps_per_day)
+        baseline, table = _ahead(grid, starts, targets.ravel(), seasons=grid.tells_seasons(end))
         return _Lesson(grid, origins, targets, table, grid.load[targets] - baseline.reshape(targets.shape))
 
     def pack(self, state: State) -> dict[str, bytes]:
@@ -315,10 +316,7 @@ def _sides(lesson: _Lesson) -> tuple[np.ndarray, np.ndarray]:
 
 def _scaling(table: np.ndarray, lesson: _Lesson) -> Scaling:
     """Learn the scaling of a series from its samples; `table` is (n·k, f)."""
-    known = np.isfinite(table)
-    count = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, table, 0.0).sum(axis=0) / count
-    spread = np.sqrt((np.where(known, table - mean, 0.0) ** 2).sum(axis=0) / count)
+    mean, spread = known_moments(table)
     load = lesson.grid.load[lesson.targets]
     # A load that never changes has no spread of its own: a thousandth of its size stands in, or one where it is zero.
     least = 1e-3 * float(np.abs(load).mean())

@@ -21,7 +21,7 @@ from forecasting.contracts import TEMPERATURE
 from forecasting.contributions import LEVEL, OTHER, RECENT, Parts, add, of_trees, weighted
 from forecasting.errors import SettingsError
 from forecasting.features import filled_load
-from forecasting.grid import SEASON_DAYS, Grid, Running, window_mean
+from forecasting.grid import Grid, Running, window_mean
 from forecasting.models.paths import PathForecaster
 
 _FACTS = "features.json"
@@ -84,7 +84,7 @@ class RecursiveBoosting(PathForecaster):
 
         lags = _lags(grid, at, lambda lag, length: running.mean(rows - lag + 1, length))
         known = {**lags, **_known_ahead(grid, rows)}
-        if end <= SEASON_DAYS * grid.steps_per_day:
+        if not grid.tells_seasons(end):
             # Learned from one year alone, the day of the year recalls single weeks of it.
             del known["day_of_year"]
         self.features = list(known)

@@ -19,7 +19,7 @@ import pandas as pd
 from forecasting.contributions import RECENT, Parts, add, of_logarithms, of_ridge, weighted
 from forecasting.design import shared_design, shared_regressors, temperature_knots
 from forecasting.errors import SettingsError
-from forecasting.grid import SEASON_DAYS, Grid
+from forecasting.grid import Grid
 from forecasting.linear import Ridge
 from forecasting.models.paths import PathForecaster, horizon_steps
 from forecasting.recency import CONTEXT_DAYS, Recency, Residuals
@@ -96,7 +96,7 @@ class Regression(PathForecaster):
         chosen = self.hyperparameters
         known = grid.load[:end][np.isfinite(grid.load[:end])]
         days = end / grid.steps_per_day
-        long = days > SEASON_DAYS
+        long = grid.tells_seasons(end)
         draft = State(
             knots=temperature_knots(grid, end),
             yearly_harmonics=chosen.yearly_harmonics if long else 0,
