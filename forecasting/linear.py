@@ -97,11 +97,11 @@ class Ridge:
 
     def explain(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """The fitted values at n rows, (n,)."""
-        return self.intercept + self._standard(columns) @ self.coefficients
+        return self.intercept + self._standard(self._table(columns)) @ self.coefficients
 
     def contributions(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What each column adds to the intercept, (n,) each."""
-        return dict(zip(self.names, (self._standard(columns) * self.coefficients).T, strict=True))
+        return dict(zip(self.names, (self._standard(self._table(columns)) * self.coefficients).T, strict=True))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The numbers, for a file; `restored` takes them back, with the names."""
@@ -120,9 +120,11 @@ class Ridge:
         numbers = {name: arrays[name] for name in ("mean", "scale", "low", "high", "coefficients")}
         return cls(names=names, **numbers, intercept=float(arrays["intercept"]))
 
-    def _standard(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _table(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         length = len(next(iter(columns.values())))
-        table = np.column_stack([columns[name] if name in columns else np.zeros(length) for name in self.names])
+        return np.column_stack([columns[name] if name in columns else np.zeros(length) for name in self.names])
+
+    def _standard(self, table: np.ndarray) -> np.ndarray:
         return _standard(table, mean=self.mean, scale=self.scale, low=self.low, high=self.high)
 
 
