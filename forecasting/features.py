@@ -11,6 +11,8 @@ from forecasting.contracts import TEMPERATURE
 from forecasting.grid import Grid, last_observed, window_mean
 
 _WEEKS_BACK = 4
+FILLED_FROM = pd.Timedelta(weeks=_WEEKS_BACK, days=1)
+"""History before a gap that its filling can reach, but for the last known load where nothing else is known."""
 CONTEXT = pd.Timedelta(days=50)
 """History before the origin that the features of one forecast can reach."""
 

@@ -106,7 +106,7 @@ class Arima(PathForecaster):
     explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "numpy", "pandas", "scipy", "statsmodels")
-    context: ClassVar[pd.Timedelta] = pd.Timedelta(days=21)
+    context = pd.Timedelta(days=21)
 
     def learn(self, grid: Grid, end: int) -> State:
         long = grid.tells_seasons(end)

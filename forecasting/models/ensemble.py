@@ -25,6 +25,7 @@ from forecasting.models.gradient_boosting import GradientBoosting
 from forecasting.models.paths import CALIBRATION, PathForecaster, calibrated, horizon_steps
 from forecasting.models.recursive_boosting import RecursiveBoosting
 from forecasting.models.regression import Regression
+from forecasting.models.settings import Settings
 from forecasting.sampling import held_out_from, held_out_origins
 from forecasting.weighting import Weights, combined
 
@@ -89,7 +90,10 @@ class Ensemble(PathForecaster):
     )
     forgiving: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "lightgbm", "numpy", "pandas", "scipy", "statsmodels")
-    context: ClassVar[pd.Timedelta] = max(member.context for member in Members)
+
+    def __init__(self, settings: Settings, hyperparameters: Mapping[str, Any]) -> None:
+        super().__init__(settings, hyperparameters)
+        self.context = max(member.context for member in self._members().values())
 
     def _fit(self, history: pd.DataFrame, grid: Grid) -> None:
         self._state = self.learn(grid, len(history))

@@ -20,9 +20,10 @@ from statsmodels.tsa.seasonal import STL
 
 from forecasting.contributions import CALENDAR, LEVEL, RECENT, Parts
 from forecasting.errors import SettingsError
-from forecasting.features import filled_load
+from forecasting.features import FILLED_FROM, filled_load
 from forecasting.grid import Grid
 from forecasting.models.paths import PathForecaster
+from forecasting.models.settings import Settings
 
 _STATE = "state.json"
 _TRAINING_DAYS = 28
@@ -72,7 +73,11 @@ class ExponentialSmoothing(PathForecaster):
     explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "numpy", "pandas", "statsmodels")
-    context: ClassVar[pd.Timedelta] = pd.Timedelta(days=731)
+
+    def __init__(self, settings: Settings, hyperparameters: Mapping[str, Any]) -> None:
+        super().__init__(settings, hyperparameters)
+        # Beyond the window, what its first gaps may be filled from.
+        self.context = pd.Timedelta(days=self.hyperparameters.window_days) + FILLED_FROM
 
     def learn(self, grid: Grid, end: int) -> State:
         self.features = ["load"]

@@ -80,7 +80,7 @@ class GradientBoosting(PathForecaster):
     explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "lightgbm", "numpy", "pandas", "scipy")
-    context: ClassVar[pd.Timedelta] = CONTEXT
+    context = CONTEXT
 
     @property
     def _regression(self) -> Regression:

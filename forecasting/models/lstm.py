@@ -113,7 +113,7 @@ class Lstm(PathForecaster):
     kind: ClassVar[str] = "lstm"
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "jax", "keras", "numpy", "pandas")
-    context: ClassVar[pd.Timedelta] = CONTEXT
+    context = CONTEXT
 
     def __init__(self, settings: Settings, hyperparameters: Mapping[str, Any]) -> None:
         super().__init__(settings, hyperparameters)

@@ -8,7 +8,7 @@ weigh models by the very same paths.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ class PathForecaster(Forecaster):
     One that `explains` gives `contributions` too.
     """
 
-    context: ClassVar[pd.Timedelta]
+    context: pd.Timedelta
     """History before the origin that a path can depend on."""
 
     @abstractmethod

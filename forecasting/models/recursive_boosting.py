@@ -65,7 +65,7 @@ class RecursiveBoosting(PathForecaster):
     explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "lightgbm", "numpy", "pandas")
-    context: ClassVar[pd.Timedelta] = pd.Timedelta(days=2 * _LONGEST_DAYS + 1)
+    context = pd.Timedelta(days=2 * _LONGEST_DAYS + 1)
 
     def learn(self, grid: Grid, end: int) -> State:
         chosen = self.hyperparameters

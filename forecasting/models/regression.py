@@ -82,7 +82,7 @@ class Regression(PathForecaster):
     explains: ClassVar[bool] = True
     Parameters: ClassVar[type] = Parameters
     libraries: ClassVar[tuple[str, ...]] = ("holidays", "numpy", "pandas", "scipy")
-    context: ClassVar[pd.Timedelta] = pd.Timedelta(days=CONTEXT_DAYS + 11)
+    context = pd.Timedelta(days=CONTEXT_DAYS + 11)
 
     def learn(self, grid: Grid, end: int) -> State:
         key = (self.kind, end, self.hyperparameters, self.settings.horizon)
