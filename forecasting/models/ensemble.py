@@ -150,7 +150,7 @@ class Ensemble(PathForecaster):
             kinds=list(paths),
             weights=weights,
             members={kind: state for kind, state in states.items() if state is not None},
-            calibration=calibrated(grid, origins, mixed, levels=self.settings.quantiles),
+            calibration=calibrated(grid, origins, mixed[..., None], levels=self.settings.quantiles),
             judged=judged,
         )
 

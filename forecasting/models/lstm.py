@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from forecasting.conformal import LeadTimeCalibration
-from forecasting.contracts import LOAD, Window, observed_span
+from forecasting.contracts import LOAD, observed_span
 from forecasting.errors import SettingsError
 from forecasting.features import CONTEXT, direct_features, recent_hours, weekly_baseline
 from forecasting.grid import Grid
@@ -24,7 +23,7 @@ from forecasting.linear import known_moments
 from forecasting.models.paths import PathForecaster, horizon_steps
 from forecasting.models.settings import Settings
 from forecasting.network import Samples, Shape, built, quantiles, take_npz, to_npz, train
-from forecasting.sampling import first_target, held_out_from, held_out_origins, sequences
+from forecasting.sampling import first_target, held_out_from, sequences
 
 if TYPE_CHECKING:
     import keras
@@ -151,33 +150,6 @@ class Lstm(PathForecaster):
             return self.fit(history)
         finally:
             self._given = {}
-
-    def _fit(self, history: pd.DataFrame, grid: Grid) -> None:
-        rows = len(history)
-        split = held_out_from(grid, rows)
-        origins, steps = held_out_origins(grid, start=split, end=rows, horizon_steps=horizon_steps(self.settings, grid))
-        said = self.quantile_paths(self.learn(grid, split), grid, origins, steps)
-        targets = (origins[:, None] + np.arange(steps)).ravel()
-        self._calibration = LeadTimeCalibration.fit(
-            actual=grid.load[targets],
-            predicted=said.reshape(len(targets), -1),
-            lead_hours=np.tile(np.arange(steps), len(origins)) * grid.minutes / 60,
-            local_hour=grid.clock.minute_of_day[targets] // 60,
-            levels=self.settings.quantiles,
-        )
-        self._state = self.learn(grid, rows)
-
-    def _predict(self, window: Window) -> np.ndarray:
-        recent = window.history.loc[window.origin - self.context :]
-        grid = self._grid(recent, window.future)
-        origin = len(recent)
-        said = self.quantile_paths(self._state, grid, np.array([origin]), len(grid.load) - origin)[0]
-        targets = np.arange(len(grid.load) - len(window.future), len(grid.load))
-        return self._calibration.apply(
-            said[targets - origin],
-            lead_hours=(targets - origin) * grid.minutes / 60,
-            local_hour=grid.clock.minute_of_day[targets] // 60,
-        )
 
     def _past(self, grid: Grid, origins: np.ndarray, scaling: Scaling) -> np.ndarray:
         hours = recent_hours(grid, origins=origins, hours=_PAST_HOURS)

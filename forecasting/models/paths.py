@@ -44,6 +44,10 @@ class PathForecaster(Forecaster):
         Nothing at or after an origin enters its path, but the calendar and the covariates known ahead.
         """
 
+    def quantile_paths(self, state: Any, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
+        """What the calibration starts from, (n, steps, q) in MW: the model's own quantiles, or one path for all."""
+        return self.paths(state, grid, origins, steps)[..., None]
+
     def contributions(self, state: Any, grid: Grid, origin: int, steps: int) -> Parts:
         """What the path from one origin is made of, (steps,) in MW by group; they sum to `paths`."""
         raise NotImplementedError(f"{self.kind} does not explain its forecasts")
@@ -63,32 +67,32 @@ class PathForecaster(Forecaster):
         rows = len(history)
         split = held_out_from(grid, rows)
         origins, steps = held_out_origins(grid, start=split, end=rows, horizon_steps=horizon_steps(self.settings, grid))
-        predicted = self.paths(self.learn(grid, split), grid, origins, steps)
+        predicted = self.quantile_paths(self.learn(grid, split), grid, origins, steps)
         self._calibration = calibrated(grid, origins, predicted, levels=self.settings.quantiles)
         self._state = self.learn(grid, rows)
 
     def _predict(self, window: Window) -> np.ndarray:
         grid, origin = self._grid_of(window, self.context)
-        return self._quantiles(self._path(grid, origin), grid, origin)[-len(window.future) :]
+        return self._calibrated(self._ahead(grid, origin), grid, origin)[-len(window.future) :]
 
     def _explain(self, window: Window) -> Parts:
         grid, origin = self._grid_of(window, self.context)
-        path = self._path(grid, origin)
-        parts = self.contributions(self._state, grid, origin, len(path))
+        ahead = self._ahead(grid, origin)
+        parts = self.contributions(self._state, grid, origin, len(ahead))
         # Quantiles that all lie on one side of the path are put in order, and the median with them.
-        median = self._quantiles(path, grid, origin)[:, self.settings.quantiles.index(0.5)]
-        add(parts, OTHER, median - path)
+        median = self._calibrated(ahead, grid, origin)[:, self.settings.quantiles.index(0.5)]
+        add(parts, OTHER, median - ahead[:, 0])
         return {group: values[-len(window.future) :] for group, values in parts.items()}
 
-    def _path(self, grid: Grid, origin: int) -> np.ndarray:
-        """From the origin to the end of the grid, (steps,)."""
-        path: np.ndarray = self.paths(self._state, grid, np.array([origin]), len(grid.load) - origin)[0]
-        return path
+    def _ahead(self, grid: Grid, origin: int) -> np.ndarray:
+        """From the origin to the end of the grid, (steps, q), not calibrated."""
+        ahead: np.ndarray = self.quantile_paths(self._state, grid, np.array([origin]), len(grid.load) - origin)[0]
+        return ahead
 
-    def _quantiles(self, path: np.ndarray, grid: Grid, origin: int) -> np.ndarray:
+    def _calibrated(self, ahead: np.ndarray, grid: Grid, origin: int) -> np.ndarray:
         targets = np.arange(origin, len(grid.load))
         return self._calibration.apply(
-            path[:, None],
+            ahead,
             lead_hours=(targets - origin) * grid.minutes / 60,
             local_hour=grid.clock.minute_of_day[targets] // 60,
         )
@@ -109,12 +113,12 @@ def horizon_steps(settings: Settings, grid: Grid) -> int:
 def calibrated(
     grid: Grid, origins: np.ndarray, predicted: np.ndarray, *, levels: tuple[float, ...]
 ) -> LeadTimeCalibration:
-    """Learn the spread from paths (n, steps) of a model that has seen nothing after the first of their origins."""
+    """Learn the spread from `quantile_paths` of a model that has seen nothing after the first of their origins."""
     steps = predicted.shape[1]
     targets = (origins[:, None] + np.arange(steps)).ravel()
     return LeadTimeCalibration.fit(
         actual=grid.load[targets],
-        predicted=predicted.reshape(-1, 1),
+        predicted=predicted.reshape(len(targets), -1),
         lead_hours=np.tile(np.arange(steps), len(origins)) * grid.minutes / 60,
         local_hour=grid.clock.minute_of_day[targets] // 60,
         levels=levels,
