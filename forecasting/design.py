@@ -5,6 +5,9 @@ Only what is known ahead enters: the calendar and the covariates in `known_futur
 """
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,20 +20,39 @@ _KINDS_OF_DAY = ("monday", "midweek", "friday", "saturday", "sunday_or_holiday")
 _YEAR_DAYS = 365.25
 
 
-def regressors(
-    grid: Grid, *, daily_harmonics: int, yearly_harmonics: int, temperature_knots: tuple[float, ...]
-) -> dict[str, np.ndarray]:
-    """Regressors at every interval of the grid, named, each of shape (n,); NaN where a covariate is unknown.
+@dataclass(frozen=True)
+class Terms:
+    """Which regressors: sine and cosine pairs of the local day (for each kind of day) and of the year, and the bends.
 
-    Args:
-        grid: the time axis.
-        daily_harmonics: sine and cosine pairs of the local day, for each kind of day.
-        yearly_harmonics: pairs of the year; 0 for histories too short to tell a season.
-        temperature_knots: °C at which the slope on temperature may change.
+    No pair of the year for histories too short to tell a season; `temperature_knots` are the °C where the slope on
+    temperature may change.
     """
+
+    daily_harmonics: int
+    yearly_harmonics: int
+    temperature_knots: tuple[float, ...]
+
+    @classmethod
+    def learned(cls, grid: Grid, end: int, *, daily_harmonics: int, yearly_harmonics: int) -> "Terms":
+        """Those that the intervals before `end` can tell."""
+        yearly = yearly_harmonics if grid.tells_seasons(end) else 0
+        return cls(daily_harmonics, yearly, _temperature_knots(grid, end))
+
+    def facts(self) -> dict[str, Any]:
+        """What the training decided, JSON-able; `restored` takes it back."""
+        return {"knots": self.temperature_knots, "yearly_harmonics": self.yearly_harmonics}
+
+    @classmethod
+    def restored(cls, facts: Mapping[str, Any], *, daily_harmonics: int) -> "Terms":
+        """Take back what `facts` gave."""
+        return cls(daily_harmonics, facts["yearly_harmonics"], tuple(facts["knots"]))
+
+
+def regressors(grid: Grid, terms: Terms) -> dict[str, np.ndarray]:
+    """Regressors at every interval of the grid, named, each of shape (n,); NaN where a covariate is unknown."""
     clock = grid.clock
     day_angle = 2 * np.pi * clock.minute_of_day / 1440
-    daily = _harmonics(day_angle, daily_harmonics, "day")
+    daily = _harmonics(day_angle, terms.daily_harmonics, "day")
     columns: dict[str, np.ndarray] = {}
     for name, member in _kinds_of_day(grid).items():
         columns[name] = member
@@ -42,8 +64,8 @@ def regressors(
         if member.any():
             columns[name] = member
             columns |= {f"{name}:{term}": member * values for term, values in _harmonics(day_angle, 1, "day").items()}
-    low = _harmonics(day_angle, min(3, daily_harmonics), "day")
-    yearly = _harmonics(2 * np.pi * clock.day_of_year / _YEAR_DAYS, yearly_harmonics, "year")
+    low = _harmonics(day_angle, min(3, terms.daily_harmonics), "day")
+    yearly = _harmonics(2 * np.pi * clock.day_of_year / _YEAR_DAYS, terms.yearly_harmonics, "year")
     for name, values in yearly.items():
         columns[name] = values
         columns |= {f"{name}:{term}": values * part for term, part in low.items()}
@@ -52,53 +74,25 @@ def regressors(
         # A covariate may be called like a regressor, and must not take its place; the temperature is one of ours.
         columns[name if name == TEMPERATURE else f"covariate_{name}"] = values
         if name == TEMPERATURE:
-            columns |= _weather(values, grid, low=low, knots=temperature_knots)
+            columns |= _weather(values, grid, low=low, knots=terms.temperature_knots)
     return columns
 
 
-def shared_regressors(
-    grid: Grid, *, daily_harmonics: int, yearly_harmonics: int, temperature_knots: tuple[float, ...]
-) -> dict[str, np.ndarray]:
+def shared_regressors(grid: Grid, terms: Terms) -> dict[str, np.ndarray]:
     """`regressors`, once for all series on the axis that know the same ahead."""
-    return grid.shared.get(
-        ("regressors", daily_harmonics, yearly_harmonics, temperature_knots, grid.digest_of_known_future()),
-        lambda: regressors(
-            grid,
-            daily_harmonics=daily_harmonics,
-            yearly_harmonics=yearly_harmonics,
-            temperature_knots=temperature_knots,
-        ),
-    )
+    return grid.shared.get(("regressors", terms, grid.digest_of_known_future()), lambda: regressors(grid, terms))
 
 
-def shared_design(
-    grid: Grid,
-    rows: np.ndarray,
-    *,
-    penalty: float,
-    daily_harmonics: int,
-    yearly_harmonics: int,
-    temperature_knots: tuple[float, ...],
-) -> Design:
+def shared_design(grid: Grid, rows: np.ndarray, terms: Terms, *, penalty: float) -> Design:
     """The regressors, ready to learn from some rows: once for all series that have the loads of these rows."""
-    chosen = (daily_harmonics, yearly_harmonics, temperature_knots)
     which = hashlib.sha256(rows.tobytes()).hexdigest()
     return grid.shared.get(
-        ("design", which, penalty, *chosen, grid.digest_of_known_future()),
-        lambda: Design.of(
-            shared_regressors(
-                grid,
-                daily_harmonics=daily_harmonics,
-                yearly_harmonics=yearly_harmonics,
-                temperature_knots=temperature_knots,
-            ),
-            rows,
-            penalty=penalty,
-        ),
+        ("design", which, penalty, terms, grid.digest_of_known_future()),
+        lambda: Design.of(shared_regressors(grid, terms), rows, penalty=penalty),
     )
 
 
-def temperature_knots(grid: Grid, end: int) -> tuple[float, ...]:
+def _temperature_knots(grid: Grid, end: int) -> tuple[float, ...]:
     """Quantiles of the temperature before the position `end`, in °C: where its effect may bend, if known ahead."""
     if TEMPERATURE not in grid.known_future:
         return ()

@@ -9,7 +9,7 @@ mean lets a forecast follow a level that the training has not seen.
 import io
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ import pandas as pd
 from statsmodels.tsa.arima.estimators.hannan_rissanen import hannan_rissanen
 
 from forecasting.contributions import RECENT, Parts, add, of_ridge
-from forecasting.design import shared_design, shared_regressors, temperature_knots
+from forecasting.design import Terms, shared_design, shared_regressors
 from forecasting.errors import SettingsError
 from forecasting.grid import Grid, window_mean
 from forecasting.linear import Ridge
@@ -93,8 +93,7 @@ class Errors:
 class State:
     """The regression, and the ARMA model of its errors."""
 
-    knots: tuple[float, ...]
-    yearly_harmonics: int
+    terms: Terms
     regression: Ridge
     errors: Errors
 
@@ -109,26 +108,17 @@ class Arima(PathForecaster):
     context = pd.Timedelta(days=21)
 
     def learn(self, grid: Grid, end: int) -> State:
-        long = grid.tells_seasons(end)
-        knots, yearly = temperature_knots(grid, end), self.hyperparameters.yearly_harmonics if long else 0
-        design = shared_design(
-            grid,
-            np.flatnonzero(np.isfinite(grid.load[:end])),
-            penalty=self.hyperparameters.ridge * grid.steps_per_day / end,
-            **self._regressors(knots, yearly),
+        chosen = self.hyperparameters
+        terms = Terms.learned(
+            grid, end, daily_harmonics=chosen.daily_harmonics, yearly_harmonics=chosen.yearly_harmonics
         )
+        rows = np.flatnonzero(np.isfinite(grid.load[:end]))
+        design = shared_design(grid, rows, terms, penalty=chosen.ridge * grid.steps_per_day / end)
         regression, fitted = Ridge.fit(grid.load, design)
         left = (grid.load - fitted)[:end]
         around = left - _level(left, grid.steps_per_day)[:-1]
         self.features = list(regression.names)
-        return State(knots, yearly, regression, self._estimate_errors(np.nan_to_num(around), grid.steps_per_day))
-
-    def _regressors(self, knots: tuple[float, ...], yearly: int) -> dict[str, Any]:
-        return {
-            "daily_harmonics": self.hyperparameters.daily_harmonics,
-            "yearly_harmonics": yearly,
-            "temperature_knots": knots,
-        }
+        return State(terms, regression, self._estimate_errors(np.nan_to_num(around), grid.steps_per_day))
 
     def _estimate_errors(self, left: np.ndarray, per_day: int) -> Errors:
         near = range(1, self.hyperparameters.autoregression + 1)
@@ -150,19 +140,14 @@ class Arima(PathForecaster):
         return Errors(np.array([1]), np.array([0.0]), np.array([]))
 
     def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
-        explained = state.regression.explain(
-            shared_regressors(grid, **self._regressors(state.knots, state.yearly_harmonics))
-        )
+        explained = state.regression.explain(shared_regressors(grid, state.terms))
         ahead = _carried_on(state.errors, grid.load - explained, origins, steps, grid.steps_per_day)
         paths: np.ndarray = explained[origins[:, None] + np.arange(steps)] + ahead
         return paths
 
     def contributions(self, state: State, grid: Grid, origin: int, steps: int) -> Parts:
-        columns: Callable[[Grid], dict[str, np.ndarray]] = partial(
-            shared_regressors, **self._regressors(state.knots, state.yearly_harmonics)
-        )
-        fitted = of_ridge(state.regression, grid, columns)
-        explained = state.regression.explain(columns(grid))
+        fitted = of_ridge(state.regression, grid, partial(shared_regressors, terms=state.terms))
+        explained = state.regression.explain(shared_regressors(grid, state.terms))
         ahead = _carried_on(state.errors, grid.load - explained, np.array([origin]), steps, grid.steps_per_day)
         parts = {group: values[origin : origin + steps] for group, values in fitted.items()}
         add(parts, RECENT, ahead[0])
@@ -177,7 +162,7 @@ class Arima(PathForecaster):
             "ma": state.errors.ma,
         }
         np.savez(buffer, **arrays)
-        facts = {"names": state.regression.names, "knots": state.knots, "yearly_harmonics": state.yearly_harmonics}
+        facts = {"names": state.regression.names, **state.terms.facts()}
         return {_WEIGHTS: buffer.getvalue(), _FACTS: json.dumps(facts, sort_keys=True).encode()}
 
     def unpack(self, files: Mapping[str, bytes]) -> State:
@@ -185,8 +170,7 @@ class Arima(PathForecaster):
         with np.load(io.BytesIO(files[_WEIGHTS]), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return State(
-            knots=tuple(facts["knots"]),
-            yearly_harmonics=facts["yearly_harmonics"],
+            terms=Terms.restored(facts, daily_harmonics=self.hyperparameters.daily_harmonics),
             regression=Ridge.restored(facts["names"], arrays),
             errors=Errors(arrays["ar_lags"], arrays["ar"], arrays["ma"]),
         )

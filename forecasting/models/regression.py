@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.contributions import RECENT, Parts, add, of_logarithms, of_ridge, weighted
-from forecasting.design import shared_design, shared_regressors, temperature_knots
+from forecasting.design import Terms, shared_design, shared_regressors
 from forecasting.errors import SettingsError
 from forecasting.grid import Grid
 from forecasting.linear import Ridge
@@ -65,11 +65,27 @@ class Part:
 
 
 @dataclass(frozen=True)
+class _Laid:
+    """A part on a grid: what its regression explains (n,), and what that leaves, anchored and free."""
+
+    part: Part
+    explained: np.ndarray
+    left: list[Residuals]
+
+    def paths(self, origins: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
+        """What each variant expects of n pairs, in the units of the part."""
+        return [
+            self.explained[targets] + recency.carried(residuals, origins, targets)
+            for recency, residuals in zip((self.part.anchored, self.part.free), self.left, strict=True)
+            if recency is not None
+        ]
+
+
+@dataclass(frozen=True)
 class State:
     """What a regression has learned. Loads below `smallest` MW have no logarithm worth learning from."""
 
-    knots: tuple[float, ...]
-    yearly_harmonics: int
+    terms: Terms
     parts: tuple[Part, ...]
     smallest: float
     largest: float
@@ -85,52 +101,41 @@ class Regression(PathForecaster):
     context = pd.Timedelta(days=CONTEXT_DAYS + 11)
 
     def learn(self, grid: Grid, end: int) -> State:
-        key = (self.kind, end, self.hyperparameters, self.settings.horizon)
-        if key not in grid.memo:
-            grid.memo[key] = self._learn(grid, end)
-        state: State = grid.memo[key]
-        self.features = [*state.parts[0].ridge.names, "load_of_last_day_by_hour", "load_of_week_ago_by_hour"]
-        return state
-
-    def _learn(self, grid: Grid, end: int) -> State:
         chosen = self.hyperparameters
         known = grid.load[:end][np.isfinite(grid.load[:end])]
         days = end / grid.steps_per_day
-        long = grid.tells_seasons(end)
+        hours = -(-horizon_steps(self.settings, grid) // grid.steps_per_hour)
         draft = State(
-            knots=temperature_knots(grid, end),
-            yearly_harmonics=chosen.yearly_harmonics if long else 0,
+            terms=Terms.learned(
+                grid, end, daily_harmonics=chosen.daily_harmonics, yearly_harmonics=chosen.yearly_harmonics
+            ),
             parts=(),
             smallest=_SMALL_LOAD * float(np.abs(known).mean()),
             largest=float(known.max()),
         )
         positive = chosen.logarithms == 1 and draft.smallest > 0 and (known <= draft.smallest).mean() <= _RARELY
-        hours = -(-horizon_steps(self.settings, grid) // grid.steps_per_hour)
 
-        def part(*, logarithmic: bool) -> tuple[Part, np.ndarray, np.ndarray]:
+        def part(*, logarithmic: bool) -> _Laid:
+            # Boosting learns what the same regression in MW leaves: on one grid it is learned once for both.
             key = ("part", end, replace(chosen, logarithms=1), hours, logarithmic)
             if key not in grid.memo:
                 grid.memo[key] = learned(logarithmic=logarithmic)
-            kept: tuple[Part, np.ndarray, np.ndarray] = grid.memo[key]
+            kept: _Laid = grid.memo[key]
             return kept
 
-        def learned(*, logarithmic: bool) -> tuple[Part, np.ndarray, np.ndarray]:
+        def learned(*, logarithmic: bool) -> _Laid:
             target = _scaled(grid.load, draft, logarithmic=logarithmic)
             rows = np.flatnonzero(np.isfinite(target[:end]))
-            design = shared_design(grid, rows, penalty=chosen.ridge / days, **self._regressors(draft))
-            ridge, fitted = Ridge.fit(target, design)
-            left = target - fitted
-
-            def recency(*, by_week: bool) -> Recency:
-                residuals = Residuals(grid, left, anchored=by_week)
-                return Recency.fit(residuals, end=end, hours=hours, ridge=chosen.recency_ridge)
-
-            free = recency(by_week=False) if long else None
-            return Part(logarithmic, ridge, recency(by_week=True), free), fitted, left
+            ridge, fitted = Ridge.fit(target, shared_design(grid, rows, draft.terms, penalty=chosen.ridge / days))
+            left = [Residuals(grid, target - fitted, anchored=anchored) for anchored in (True, False)]
+            fit = partial(Recency.fit, end=end, hours=hours, ridge=chosen.recency_ridge)
+            free = fit(left[1]) if grid.tells_seasons(end) else None
+            return _Laid(Part(logarithmic, ridge, fit(left[0]), free), fitted, left)
 
         found = [part(logarithmic=logarithmic) for logarithmic in ((False, True) if positive else (False,))]
-        state = replace(draft, parts=tuple(part for part, _, _ in found))
-        grid.memo["residuals", id(state)] = (state, found)
+        state = replace(draft, parts=tuple(each.part for each in found))
+        grid.memo["laid", id(state)] = (state, found)
+        self.features = [*state.parts[0].ridge.names, "load_of_last_day_by_hour", "load_of_week_ago_by_hour"]
         return state
 
     def paths(self, state: State, grid: Grid, origins: np.ndarray, steps: int) -> np.ndarray:
@@ -140,55 +145,39 @@ class Regression(PathForecaster):
 
     def expected(self, state: State, grid: Grid, origins: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The expected load in MW of each target as known at its origin, (n,)."""
-        variants = []
-        for part, explained, left in self._residuals(state, grid):
-            for recency, anchored in ((part.anchored, True), (part.free, False)):
-                if recency is None:
-                    continue
-                path = explained[targets] + recency.carried(Residuals(grid, left, anchored=anchored), origins, targets)
-                variants.append(_loads(path, state) if part.logarithmic else path)
+        variants = [
+            _loads(path, state) if laid.part.logarithmic else path
+            for laid in self._laid(state, grid)
+            for path in laid.paths(origins, targets)
+        ]
         mean: np.ndarray = np.mean(variants, axis=0)
         return mean
 
     def contributions(self, state: State, grid: Grid, origin: int, steps: int) -> Parts:
         targets = np.arange(origin, origin + steps)
-        origins = np.full(steps, origin)
-        columns = partial(shared_regressors, **self._regressors(state))
         variants = []
-        for part, explained, left in self._residuals(state, grid):
-            fitted = of_ridge(part.ridge, grid, columns)
-            for recency, anchored in ((part.anchored, True), (part.free, False)):
-                if recency is None:
-                    continue
-                path = explained[targets] + recency.carried(Residuals(grid, left, anchored=anchored), origins, targets)
+        for laid in self._laid(state, grid):
+            fitted = of_ridge(laid.part.ridge, grid, partial(shared_regressors, terms=state.terms))
+            for path in laid.paths(np.full(steps, origin), targets):
                 parts = {group: values[targets] for group, values in fitted.items()}
-                bounded = _bounded(path, state) if part.logarithmic else path
-                add(parts, RECENT, bounded - explained[targets])
-                variants.append(of_logarithms(parts) if part.logarithmic else parts)
+                bounded = _bounded(path, state) if laid.part.logarithmic else path
+                add(parts, RECENT, bounded - laid.explained[targets])
+                variants.append(of_logarithms(parts) if laid.part.logarithmic else parts)
         return weighted((1 / len(variants), parts) for parts in variants)
 
-    def _residuals(self, state: State, grid: Grid) -> list[tuple[Part, np.ndarray, np.ndarray]]:
-        key = ("residuals", id(state))
+    def _laid(self, state: State, grid: Grid) -> list["_Laid"]:
+        key = ("laid", id(state))
         if key not in grid.memo:
-            columns = shared_regressors(grid, **self._regressors(state))
-            explained = [part.ridge.explain(columns) for part in state.parts]
+            columns = shared_regressors(grid, state.terms)
+            found = []
+            for part in state.parts:
+                explained = part.ridge.explain(columns)
+                left = _scaled(grid.load, state, logarithmic=part.logarithmic) - explained
+                found.append(_Laid(part, explained, [Residuals(grid, left, anchored=each) for each in (True, False)]))
             # The state is kept with them: its identity is the key.
-            grid.memo[key] = (
-                state,
-                [
-                    (part, values, _scaled(grid.load, state, logarithmic=part.logarithmic) - values)
-                    for part, values in zip(state.parts, explained, strict=True)
-                ],
-            )
-        found: list[tuple[Part, np.ndarray, np.ndarray]] = grid.memo[key][1]
-        return found
-
-    def _regressors(self, state: State) -> dict[str, Any]:
-        return {
-            "daily_harmonics": self.hyperparameters.daily_harmonics,
-            "yearly_harmonics": state.yearly_harmonics,
-            "temperature_knots": state.knots,
-        }
+            grid.memo[key] = (state, found)
+        laid: list[_Laid] = grid.memo[key][1]
+        return laid
 
     def pack(self, state: State) -> dict[str, bytes]:
         arrays: dict[str, Any] = {}
@@ -205,8 +194,7 @@ class Regression(PathForecaster):
         np.savez(buffer, **arrays)
         facts = {
             "names": state.parts[0].ridge.names,
-            "knots": state.knots,
-            "yearly_harmonics": state.yearly_harmonics,
+            **state.terms.facts(),
             "smallest": state.smallest,
             "largest": state.largest,
         }
@@ -234,8 +222,7 @@ class Regression(PathForecaster):
                 Part(logarithmic, Ridge.restored(facts["names"], numbers), anchored, recency(f"{prefix}_free"))
             )
         return State(
-            knots=tuple(facts["knots"]),
-            yearly_harmonics=facts["yearly_harmonics"],
+            terms=Terms.restored(facts, daily_harmonics=self.hyperparameters.daily_harmonics),
             parts=tuple(parts),
             smallest=facts["smallest"],
             largest=facts["largest"],
