@@ -125,6 +125,17 @@ def load_model(directory: str | Path, *, expected_sha256: str | None = None) -> 
     return model
 
 
+def inside(name: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a model within another, by names that `taken_out` gives back."""
+    return {f"{name}.{file}": content for file, content in files.items()}
+
+
+def taken_out(name: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Those of the files that `inside` named, by their own names."""
+    prefix = f"{name}."
+    return {file.removeprefix(prefix): content for file, content in files.items() if file.startswith(prefix)}
+
+
 def library_versions(names: Iterable[str]) -> dict[str, str]:
     """Installed versions of distributions, for the manifest."""
     return {name: importlib.metadata.version(name) for name in sorted(names)}

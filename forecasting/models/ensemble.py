@@ -26,6 +26,7 @@ from forecasting.models.paths import CALIBRATION, PathForecaster, calibrated, ho
 from forecasting.models.recursive_boosting import RecursiveBoosting
 from forecasting.models.regression import Regression
 from forecasting.models.settings import Settings
+from forecasting.persistence import inside, taken_out
 from forecasting.sampling import held_out_from, held_out_origins
 from forecasting.weighting import Weights, combined
 
@@ -199,11 +200,9 @@ class Ensemble(PathForecaster):
 
     def pack(self, state: State) -> dict[str, bytes]:
         members = self._members()
-        files = {
-            f"{kind}.{name}": content
-            for kind, inner in state.members.items()
-            for name, content in members[kind].pack(inner).items()
-        }
+        files: dict[str, bytes] = {}
+        for kind, inner in state.members.items():
+            files |= inside(kind, members[kind].pack(inner))
         facts = {
             "kinds": state.kinds,
             "members": list(state.members),
@@ -218,12 +217,7 @@ class Ensemble(PathForecaster):
         return State(
             kinds=facts["kinds"],
             weights=Weights(np.array(facts["centres_hours"]), np.array(facts["weights"])),
-            members={
-                kind: members[kind].unpack(
-                    {name.removeprefix(f"{kind}."): each for name, each in files.items() if name.startswith(f"{kind}.")}
-                )
-                for kind in facts["members"]
-            },
+            members={kind: members[kind].unpack(taken_out(kind, files)) for kind in facts["members"]},
             calibration=LeadTimeCalibration.from_json(files[CALIBRATION]),
             judged=facts["judged"],
         )

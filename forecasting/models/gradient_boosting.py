@@ -22,11 +22,12 @@ from forecasting.grid import Grid
 from forecasting.models.paths import PathForecaster, horizon_steps
 from forecasting.models.regression import Regression
 from forecasting.models.regression import State as RegressionState
+from forecasting.persistence import inside, taken_out
 from forecasting.sampling import first_target, pairs
 
 _BOOSTER = "booster.txt"
 _FACTS = "features.json"
-_REGRESSION = "regression."
+_REGRESSION = "regression"
 _MOST_LEAVES = 131_072
 _SMALLEST_SHARE = 0.01
 
@@ -153,9 +154,9 @@ class GradientBoosting(PathForecaster):
         return {
             _BOOSTER: state.booster.model_to_string().encode(),
             _FACTS: json.dumps(state.features).encode(),
-            **{_REGRESSION + name: content for name, content in regression.items()},
+            **inside(_REGRESSION, regression),
         }
 
     def unpack(self, files: Mapping[str, bytes]) -> State:
-        inner = {name.removeprefix(_REGRESSION): each for name, each in files.items() if name.startswith(_REGRESSION)}
-        return State(self._regression.unpack(inner), restored_booster(files[_BOOSTER]), json.loads(files[_FACTS]))
+        regression = self._regression.unpack(taken_out(_REGRESSION, files))
+        return State(regression, restored_booster(files[_BOOSTER]), json.loads(files[_FACTS]))
