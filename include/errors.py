@@ -17,6 +17,10 @@ class SourceError(Refusal):
     """A source as a whole cannot be read: a column is missing, a file is cut, a zone is not declared."""
 
 
+class SourceUnavailable(PipelineError):
+    """A source does not answer, or asks to come back later; another try may do."""
+
+
 class NothingKnown(Refusal):
     """A series has no observation that was known at the time asked for."""
 
