@@ -47,12 +47,11 @@ def series_param(otherwise: str) -> Param:
     )
 
 
+def time_param(title: str, description: str) -> Param:
+    """A field of the form for a time, empty by default."""
+    return Param(None, type=["null", "string"], format="date-time", title=title, description=description)
+
+
 def as_of_param(meaning: str) -> Param:
     """The form's field for the time to work for."""
-    return Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        title="As of",
-        description=f"{meaning} Empty: the end of the run's data interval.",
-    )
+    return time_param("As of", f"{meaning} Empty: the end of the run's data interval.")

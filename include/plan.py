@@ -23,19 +23,19 @@ class NotALoad(Refusal):
     """A series that is asked for is no load, so there is nothing to forecast."""
 
 
-def plan_sources(run: Run) -> list[Batch]:
-    """One batch per source: those that the params name, else the scheduled ones.
+def plan_sources(run: Run, *, feeds: str) -> list[Batch]:
+    """Batches of sources: those that the params name, else the scheduled ones that feed demand, or weather.
 
-    A source of its own per task: each has its own log, retries and asset event, and one that fails holds up no other.
     A scheduled run looks back over `ingest_days` for what came late or was corrected.
     """
     named = list(dict.fromkeys(run.params.get("sources") or []))
-    sources = [run.portal.source(slug) for slug in named] if named else run.portal.scheduled_sources()
+    sources = [run.portal.source(slug) for slug in named] if named else run.portal.scheduled_sources(feeds=feeds)
     start, end = run.params.get("start"), run.params.get("end")
     if start is None and run.interval_start is not None:
         start = (run.interval_start - run.settings.ingest_lookback).isoformat()
     return [
-        {"source": source["slug"], "as_of": run.as_of.isoformat(), "start": start, "end": end} for source in sources
+        {"sources": part, "as_of": run.as_of.isoformat(), "start": start, "end": end}
+        for part in _parts([source["slug"] for source in sources], size=run.settings.source_batch_size)
     ]
 
 

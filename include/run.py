@@ -15,18 +15,23 @@ from include.portal.connection import open_portal
 from include.settings import Settings, get_settings
 from include.times import read_time
 
+LONGEST_LABEL = 250
+
 
 @dataclass(frozen=True)
 class Run:
     """A DAG run.
 
     `as_of` is the time to work for: the param of that name, else the end of the data interval, else the run's own
-    start. `events` are the extras of the asset events that started it. `triggered_by` is empty for scheduled runs.
+    start. `started_at` is when the run began by the clock, for every try of its tasks. `events` are the extras of the
+    asset events that started it. `triggered_by` is empty for scheduled runs. `is_last_try`: nobody tries again after.
     """
 
     dag_id: str
     run_id: str
     as_of: datetime
+    started_at: datetime
+    is_last_try: bool
     interval_start: datetime | None
     triggered_by: str
     params: Mapping[str, Any]
@@ -50,7 +55,7 @@ def airflow_run(batch: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Run
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
     context: Any = get_current_context()
-    context["batch_label"] = batch.get("source") or ", ".join(batch.get("series", ()))
+    context["batch_label"] = _label(batch.get("sources") or batch.get("series") or ())
     try:
         settings = get_settings()
         facts = _facts(context)
@@ -62,15 +67,26 @@ def airflow_run(batch: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Run
         raise AirflowFailException(f"{type(refusal).__name__}: {refusal}") from refusal
 
 
+def _label(slugs: Sequence[str]) -> str:
+    """The batch in the words of the UI, which keeps 250 characters."""
+    text = ", ".join(slugs)
+    if len(text) <= LONGEST_LABEL:
+        return text
+    return f"{text[: LONGEST_LABEL - 12].rpartition(', ')[0]}, … ({len(slugs)})"
+
+
 def _facts(context: Mapping[str, Any]) -> dict[str, Any]:
     dag_run, params = context["dag_run"], dict(context["params"])
     moment = params.get("as_of") or dag_run.data_interval_end or dag_run.run_after
     scheduled = str(getattr(dag_run.run_type, "value", dag_run.run_type)) in ("scheduled", "backfill")
+    task = context.get("ti")
     events = (context.get("triggering_asset_events") or {}).values()
     return {
         "dag_id": dag_run.dag_id,
         "run_id": dag_run.run_id,
         "as_of": read_time(moment, name="as_of"),
+        "started_at": read_time(dag_run.start_date or dag_run.run_after, name="the start of the run"),
+        "is_last_try": task is None or task.try_number > task.max_tries,
         "interval_start": dag_run.data_interval_start if scheduled else None,
         "triggered_by": dag_run.triggering_user_name or "",
         "params": params,

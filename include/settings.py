@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     )
     data_url: str = Field("file:///tmp/gridcast/data", description="fsspec URL to which the sources' URLs are relative")
     batch_size: int = Field(20, ge=1, le=1000, description="Series per mapped task; one Airflow task costs a second")
+    source_batch_size: int = Field(5, ge=1, le=1000, description="Sources per mapped task, read one after the other")
     threads: int = Field(1, ge=1, description="CPU threads that one training may use")
     horizon: str = Field("48h", description="How far is forecast, such as 48h, 90min or 7d")
     quantiles: tuple[float, ...] = Field((0.1, 0.5, 0.9), description="Levels that are forecast")

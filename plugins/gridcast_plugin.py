@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
 PAGES = {
-    "ingest_demand": "series/observation/",
+    "ingest_demand": "series/ingestrun/",
+    "ingest_weather": "series/ingestrun/",
     "check_data_quality": "quality/checkrun/",
     "train_models": "registry/modelversion/",
     "publish_forecasts": "forecasts/forecastrun/",
     "score_forecasts": "forecasts/forecastscore/",
 }
 """Where in the portal's admin the outcome of a DAG is shown."""
-SEARCHED_BY_RUN = ("check_data_quality", "train_models")
+SEARCHED_BY_RUN = ("ingest_demand", "ingest_weather", "check_data_quality", "train_models")
 """The pages whose search finds the Airflow run behind an entry."""
 
 

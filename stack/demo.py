@@ -18,7 +18,14 @@ from stack.mail_sink import kept_mails
 from stack.portal_client import PortalClient
 from stack.progress import Progress
 
-DAGS = ("ingest_demand", "check_data_quality", "train_models", "publish_forecasts", "score_forecasts")
+DAGS = (
+    "ingest_demand",
+    "ingest_weather",
+    "check_data_quality",
+    "train_models",
+    "publish_forecasts",
+    "score_forecasts",
+)
 FOLLOWERS = ("check_data_quality", "score_forecasts")
 """They run by themselves when observations arrive."""
 RUN_SECONDS = 600.0

@@ -51,9 +51,9 @@ class Portal:
         found: dict[str, Any] = self._http.get_json(f"sources/{slug}/")
         return found
 
-    def scheduled_sources(self) -> list[dict[str, Any]]:
-        """The enabled sources that scheduled runs take."""
-        return list(self._http.pages("sources/", params={"scheduled": "true", "enabled": "true"}))
+    def scheduled_sources(self, *, feeds: str) -> list[dict[str, Any]]:
+        """The enabled sources of demand, or of weather, that scheduled runs take."""
+        return list(self._http.pages("sources/", params={"scheduled": "true", "enabled": "true", "feeds": feeds}))
 
     # observations
 
@@ -75,13 +75,38 @@ class Portal:
         )
         return answer
 
-    def quarantine(self, source: str, *, file: str, rows: Sequence[dict[str, Any]]) -> int:
-        """Keep bad rows (row, raw, rule, message); returns how many of them are new."""
+    def record_weather_forecasts(self, rows: pd.DataFrame) -> dict[str, Any]:
+        """Store rows of series, issue_time, valid_time, known_at, value."""
+        times = dict.fromkeys(("issue_time", "valid_time", "known_at"), UTC_US)
+        schema = pa.schema({"series": pa.string(), **times, "value": pa.float64()})
+        body = _parquet(pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False))
+        answer: dict[str, Any] = self._http.post("weather-forecasts/bulk/", content=body, content_type=PARQUET)
+        return answer
+
+    # ingest runs and their quarantine
+
+    def begin_ingest(self, ingest: dict[str, Any]) -> dict[str, Any]:
+        """Begin a run's reading of a source, or go on with it: source, airflow, as_of, period_start, period_end."""
+        begun: dict[str, Any] = self._http.send_json("POST", "ingest-runs/", ingest)
+        return begun
+
+    def advance_ingest(self, ingest_id: int, **facts: Any) -> None:
+        """Say how far a reading is: counts, notes, position, state, error."""
+        self._http.send_json("PATCH", f"ingest-runs/{ingest_id}/", facts)
+
+    def quarantine(self, source: str, *, file: str, rows: Sequence[dict[str, Any]], ingest_run: int) -> int:
+        """Keep bad rows (row, raw, rule, message, values); returns how many of them are new."""
         new = 0
         for first in range(0, len(rows), QUARANTINE_ROWS_PER_REQUEST):
             part = list(rows[first : first + QUARANTINE_ROWS_PER_REQUEST])
-            new += self._http.post_json("quarantine/bulk/", {"source": source, "file": file, "rows": part})["inserted"]
+            body = {"source": source, "file": file, "ingest_run": ingest_run, "rows": part}
+            new += self._http.send_json("POST", "quarantine/bulk/", body)["inserted"]
         return new
+
+    def settle_quarantine(self, source: str, *, file: str, ingest_run: int) -> int:
+        """Rows of the file that were bad in earlier readings and not in this one have passed; returns how many."""
+        body = {"source": source, "file": file, "ingest_run": ingest_run}
+        return int(self._http.send_json("POST", "quarantine/settle/", body)["passed"])
 
     # checks
 

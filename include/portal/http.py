@@ -76,8 +76,11 @@ class PortalHTTP:
 
     def post_json(self, path: str, body: object) -> Any:
         """Write, once however often it is tried. Raises PortalError."""
-        content = json.dumps(body, sort_keys=True, allow_nan=False).encode()
-        return self.post(path, content=content, content_type="application/json")
+        return self.post(path, content=_json(body), content_type="application/json")
+
+    def send_json(self, method: str, path: str, body: object) -> Any:
+        """Say how things are: the same again changes nothing, so no earlier answer is asked for. Raises PortalError."""
+        return self._call(method, path, content=_json(body), headers={"Content-Type": "application/json"}).json()
 
     def post(self, path: str, *, content: bytes, content_type: str, params: Mapping[str, Any] | None = None) -> Any:
         """Write a body of any type, once however often it is tried. Raises PortalError."""
@@ -118,6 +121,10 @@ class PortalHTTP:
             f"The portal at {self._http.base_url} gave no answer to {method} {path} in {self._attempts} attempts; "
             f"last: {trouble}"
         )
+
+
+def _json(body: object) -> bytes:
+    return json.dumps(body, sort_keys=True, allow_nan=False).encode()
 
 
 def _asked_pause(response: httpx.Response, *, default: float) -> float:

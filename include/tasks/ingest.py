@@ -1,30 +1,31 @@
-"""Ingest: what a source says and had become known at `as_of`, appended to the portal; bad rows to quarantine."""
+"""Ingest: what sources say and had become known at `as_of`, appended to the portal; bad rows to quarantine.
+
+A source is read part by part. Each part is stored, and the portal told how far the reading is, before the next is
+asked for: a task that is killed goes on there, and since storing a part again changes nothing, it cannot go wrong.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import pandas as pd
-
-from include.errors import NothingToDo, SourceError
-from include.portal import Portal
+from include.errors import BatchRefused, NothingToDo, PipelineError, Refusal, SourceUnavailable, raise_failures
+from include.portal import PortalUnavailable
 from include.run import Run
-from include.settings import Settings
-from include.sources.file import read_file
-from include.sources.rows import BadRow, SourceRows
-from include.times import read_time, resolution_of
+from include.sources.access import access_of
+from include.sources.registry import connector
+from include.tasks.reading import Reading
+from include.times import read_time
 
 _log = logging.getLogger(__name__)
-READERS = {"file": read_file}
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What became of a source's rows. `series` are those that have rows in the period."""
+    """What became of a source's rows. `series` are those that have observations in the period."""
 
     source: str
     series: list[str]
@@ -36,27 +37,56 @@ class Ingested:
 
 
 def ingest_batch(run: Run, batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Ingest the source of a batch from `plan_sources`.
+    """Ingest the sources of a batch from `plan_sources`, one after the other; one that fails holds up no other.
+
+    Returns:
+        `series` with news, `sources` (what became of each), and `refused`: what is wrong with each that was refused.
 
     Raises:
-        NothingToDo: the source has no row in the period, so there is no news for anybody.
+        NothingToDo: no source has a row in the period, so there is no news for anybody.
+        BatchRefused, Refusal: none brought anything, and some were refused.
+        PipelineError: a source or the portal did not answer; the other sources are done.
     """
     start, end = (read_time(batch[name], name=name) if batch[name] else None for name in ("start", "end"))
     as_of = read_time(batch["as_of"], name="as_of")
-    done = ingest_source(run.portal, batch["source"], as_of=as_of, start=start, end=end, settings=run.settings)
-    if not done.series:
-        raise NothingToDo(f"Of {done.source} no row of the period was known at {as_of.isoformat()}")
-    return asdict(done)
+    done: list[Ingested] = []
+    refused: list[tuple[str, PipelineError]] = []
+    failed: list[tuple[str, PipelineError]] = []
+    for number, slug in enumerate(batch["sources"], start=1):
+        _log.info("source %s (%d of %d) as of %s", slug, number, len(batch["sources"]), as_of.isoformat())
+        try:
+            done.append(ingest_source(run, slug, as_of=as_of, start=start, end=end))
+        except PortalUnavailable:
+            raise
+        except PipelineError as error:
+            _log.exception("source %s failed", slug)
+            (refused if isinstance(error, Refusal) else failed).append((slug, error))
+    raise_failures([*failed, *refused] if failed else [])
+    series = sorted({slug for each in done for slug in each.series})
+    if not any(each.received or each.quarantined for each in done):
+        raise_failures(refused)
+        raise NothingToDo(f"Of {', '.join(batch['sources'])} no row of the period was known at {as_of.isoformat()}")
+    return {
+        "series": series,
+        "sources": [asdict(each) for each in done],
+        "refused": {slug: str(error) for slug, error in refused},
+    }
+
+
+def confirm_batches(batches: Iterable[Mapping[str, Any]]) -> None:
+    """Fail for the sources that were refused in batches of which others were read.
+
+    Raises:
+        BatchRefused: naming each such source and what is wrong with it.
+    """
+    refused = {slug: message for batch in batches for slug, message in batch["refused"].items()}
+    if refused:
+        text = "; ".join(f"{slug}: {message}" for slug, message in refused.items())
+        raise BatchRefused(f"{len(refused)} sources were refused, the others are read: {text}")
 
 
 def ingest_source(
-    portal: Portal,
-    slug: str,
-    *,
-    as_of: datetime,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    settings: Settings,
+    run: Run, slug: str, *, as_of: datetime, start: datetime | None = None, end: datetime | None = None
 ) -> Ingested:
     """Append the source's rows of `[start, end)` that had become known at `as_of`; done again, it changes nothing.
 
@@ -65,66 +95,22 @@ def ingest_source(
     correction, known at `as_of`.
 
     Raises:
-        SourceError: the source as a whole cannot be read; nothing of it is stored.
-        PortalError: the portal refused or did not answer; a repetition picks up where this one stopped.
+        SourceError: the source, or a file of it, cannot be read; nothing of that is stored, and an alert fires.
+        SourceUnavailable: it does not answer; the next try goes on where this one stopped.
+        PortalError: the portal refused or did not answer; likewise.
     """
-    source = portal.source(slug)
-    if source["kind"] not in READERS:
-        raise SourceError(f"Source {slug} is of kind {source['kind']!r}; there are readers for {', '.join(READERS)}")
-    content = READERS[source["kind"]](source, data_url=settings.data_url)
-    if not len(content.rows) and not content.bad:
-        raise SourceError(f"{content.file} of source {slug} has a header and no rows")
-    rows = _known(portal, source, content, as_of=as_of, start=start, end=end)
-    counts = {"inserted": 0, "corrected": 0, "unchanged": 0}
-    bad = list(content.bad)
-    for number, part in enumerate(_parts(rows, days=settings.ingest_days_per_request), start=1):
-        answer = portal.record_observations(part, recorded_at=as_of)
-        for name in counts:
-            counts[name] += answer[name]
-        bad += [_refused(content, part, rejected) for rejected in answer["rejected"]]
-        _log.info("%s: part %d, up to %s: %s", slug, number, part["valid_time"].max(), counts)
-    if bad:
-        new = portal.quarantine(slug, file=content.file, rows=[row.as_dict() for row in bad])
-        _log.warning("%s: %d rows in quarantine, %d of them new; first: %s", slug, len(bad), new, bad[0].message)
-    series = sorted(rows["series"].unique())
-    return Ingested(source=slug, series=series, received=len(rows), quarantined=len(bad), **counts)
-
-
-def _known(
-    portal: Portal,
-    source: dict[str, Any],
-    content: SourceRows,
-    *,
-    as_of: datetime,
-    start: datetime | None,
-    end: datetime | None,
-) -> pd.DataFrame:
-    """The rows of the period with their known_at, as far as that is not after `as_of`."""
-    rows = content.rows
-    if start is not None:
-        rows = rows[rows["valid_time"] >= start]
-    if end is not None:
-        rows = rows[rows["valid_time"] < end]
-    now = pd.Timestamp(as_of).as_unit("ns")
-    is_live = source["availability_delay"] is None
-    delay = pd.Timedelta(0) if is_live else pd.Timedelta(source["availability_delay"])
-    named = {each["series"] for each in source["options"]["columns"]}
-    lengths = rows["series"].map({name: resolution_of(portal.series(name)) for name in named})
-    # Also a live source may hold what came after as_of: it is read somewhat later, or much later in a backfill.
-    knowable = rows["valid_time"] + lengths + delay
-    return rows.assign(known_at=now if is_live else knowable)[knowable <= now]
-
-
-def _parts(rows: pd.DataFrame, *, days: int) -> list[pd.DataFrame]:
-    """Parts of `days` days each, oldest first, so that neither side holds a large file at once in one request."""
-    if rows.empty:
-        return []
-    span = timedelta(days=days) / timedelta(microseconds=1)
-    number = ((rows["valid_time"] - rows["valid_time"].min()) / pd.Timedelta(1, unit="us")) // span
-    return [part for _, part in rows.groupby(number, sort=True)]
-
-
-def _refused(content: SourceRows, part: pd.DataFrame, rejected: dict[str, Any]) -> BadRow:
-    line = int(part["row"].iloc[rejected["row"]])
-    message = f"{rejected['series']}: {rejected['message']}"
-    return BadRow(line, content.raw[line], rejected["rule"], message)
+    source = run.portal.source(slug)
+    reading = Reading.begin(run, source, as_of=as_of, start=start, end=end)
+    try:
+        read = connector(source)
+        for part in read(reading.request(access_of(source))):
+            reading.store(part)
+    except Refusal as refusal:
+        reading.fail(str(refusal))
+        raise
+    except SourceUnavailable as error:
+        if run.is_last_try:
+            reading.fail(str(error))
+        raise
+    reading.finish()
+    return Ingested(source=slug, series=sorted(reading.series), **reading.counts)

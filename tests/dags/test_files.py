@@ -88,7 +88,7 @@ def test_parsing_loads_no_heavy_library(parsed_alone: tuple[dict[str, Any], Path
 
 def test_parsing_loads_of_the_task_glue_only_what_wires(parsed_alone: tuple[dict[str, Any], Path]) -> None:
     glue = {name for name in parsed_alone[0]["modules"] if name.partition(".")[0] == "include"}
-    assert glue == {"include", "include.assets", "include.defaults", "include.plan_task"}
+    assert glue == {"include", "include.assets", "include.defaults", "include.ingest_dag", "include.plan_task"}
 
 
 def test_parsing_writes_nothing_into_the_home_folder(parsed_alone: tuple[dict[str, Any], Path]) -> None:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 DAG_IDS = sorted(path.stem for path in DAGS.glob("*.py") if path.name != "__init__.py")
 EVERY = {
     "ingest_demand": timedelta(days=1),
+    "ingest_weather": timedelta(hours=6),
     "train_models": timedelta(days=7),
     "publish_forecasts": timedelta(days=1),
 }
 """DAGs that run by the clock, with the length of their data interval."""
+INGESTS = ("ingest_demand", "ingest_weather")
 ON_OBSERVATIONS = ("check_data_quality", "score_forecasts")
 MANY_SERIES = 10_000
 each_dag = pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -110,7 +112,7 @@ def test_backfills_reach_back_beyond_the_oldest_data(bag: DagBag, dag_id: str) -
     assert bag.dags[dag_id].start_date <= datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def test_observations_come_from_the_ingest_alone(bag: DagBag) -> None:
+def test_observations_come_from_the_ingests_alone(bag: DagBag) -> None:
     from include.assets import OBSERVATIONS
 
     writers = {
@@ -119,17 +121,26 @@ def test_observations_come_from_the_ingest_alone(bag: DagBag) -> None:
         for task in dag.tasks
         if (task.partial_kwargs.get("outlets") if task.is_mapped else task.outlets)
     }
-    assert writers == {("ingest_demand", "ingest"): [OBSERVATIONS]}
+    assert writers == {(dag_id, "ingest"): [OBSERVATIONS] for dag_id in INGESTS}
 
 
 @each_dag
 def test_a_plan_comes_first_and_one_mapped_task_does_its_batches(bag: DagBag, dag_id: str) -> None:
-    plan, work = bag.dags[dag_id].topological_sort()
+    plan, work, *after = bag.dags[dag_id].topological_sort()
     assert plan.task_id == "plan"
     assert not plan.is_mapped
     assert work.is_mapped
     assert work.upstream_task_ids == {"plan"}
+    assert [task.task_id for task in after] == (["confirm"] if dag_id in INGESTS else [])
     assert work.partial_kwargs["map_index_template"] == "{{ batch_label }}", "a batch is found by its name in the UI"
+
+
+@pytest.mark.parametrize("dag_id", INGESTS)
+def test_a_source_that_is_refused_fails_the_run_after_the_news_of_the_others_are_told(bag: DagBag, dag_id: str) -> None:
+    confirm = bag.dags[dag_id].get_task("confirm")
+    assert confirm.upstream_task_ids == {"ingest"}
+    assert confirm.trigger_rule == "none_failed", "a batch without news is skipped, and hides no refusal of another"
+    assert not confirm.outlets
 
 
 def test_a_run_over_many_series_stays_below_the_most_that_airflow_maps() -> None:

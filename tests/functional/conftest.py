@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
@@ -75,3 +76,12 @@ def airflow(stack: Report) -> Iterator[AirflowClient]:
     client = AirflowClient(stack.airflow_url, username="forecaster", password=stack.credentials["users"]["forecaster"])
     yield client
     client.close()
+
+
+@pytest.fixture
+def airflow_api(stack: Report) -> Iterator[httpx.Client]:
+    """Airflow's REST API, as its administrator."""
+    admin = {"username": "admin", "password": stack.credentials["users"]["admin"]}
+    token = httpx.post(f"{stack.airflow_url}/auth/token", json=admin).json()["access_token"]
+    with httpx.Client(base_url=stack.airflow_url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+        yield client

@@ -29,20 +29,17 @@ def forecaster(stack: Report, open_browser: Callable[[], Chrome]) -> Chrome:
     return browser
 
 
-def _runs_by_form(stack: Report, dag_id: str) -> list[dict[str, Any]]:
-    who = {"username": "forecaster", "password": stack.credentials["users"]["forecaster"]}
-    token = httpx.post(f"{stack.airflow_url}/auth/token", json=who).json()["access_token"]
-    address = f"{stack.airflow_url}/api/v2/dags/{dag_id}/dagRuns"
-    runs = httpx.get(address, headers={"Authorization": f"Bearer {token}"}).json()["dag_runs"]
+def _runs_by_form(airflow_api: httpx.Client, dag_id: str) -> list[dict[str, Any]]:
+    runs = airflow_api.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"limit": 100}).json()["dag_runs"]
     return [run for run in runs if run["triggered_by"] == "ui"]
 
 
-def test_the_form_runs_what_it_was_given(forecaster: Chrome, stack: Report) -> None:
+def test_the_form_runs_what_it_was_given(forecaster: Chrome, stack: Report, airflow_api: httpx.Client) -> None:
     forecaster.get(f"{stack.airflow_url}/dags/score_forecasts")
     forecaster.find_element(By.XPATH, "//button[normalize-space()='Trigger']").click()
     forecaster.find_element(By.ID, "element_series").send_keys("town")
     forecaster.find_element(By.CSS_SELECTOR, "[data-testid=trigger-dag-submit]").click()
-    (run,) = until(lambda: [run for run in _runs_by_form(stack, "score_forecasts") if run["state"] in FINISHED])
+    (run,) = until(lambda: [run for run in _runs_by_form(airflow_api, "score_forecasts") if run["state"] in FINISHED])
     assert (run["state"], run["triggering_user_name"]) == ("success", "forecaster")
     assert run["conf"]["series"] == ["town"]
 

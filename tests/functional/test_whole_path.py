@@ -25,7 +25,7 @@ from stack.lineage import descendants
 from stack.mail_sink import kept_mails
 from stack.portal_client import PortalClient
 from tests.functional.main_job import COMMAND, Report
-from tests.functional.town import FROZEN_AS_OF, FROZEN_SOURCE, REPLAY, readings
+from tests.functional.town import EMPTY_SOURCE, FROZEN_AS_OF, FROZEN_SOURCE, REPLAY, readings
 from tests.functional.waiting import until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
@@ -85,7 +85,7 @@ def test_checks_of_all_three_engines_ran_and_left_their_reports(operator: Portal
 def test_a_run_without_news_is_a_success_that_skips(airflow: AirflowClient) -> None:
     run = _run(airflow, "ingest_demand", {"sources": ["town-archive"], "as_of": "2001-01-01T00:00:00Z"})
     assert run.state == "success"
-    assert airflow.task_states(run) == {"success": 1, "skipped": 1}
+    assert airflow.task_states(run) == {"success": 2, "skipped": 1}
 
 
 def test_a_frozen_meter_fails_its_checks_holds_training_and_mails_the_operator(
@@ -116,24 +116,49 @@ def test_a_frozen_meter_fails_its_checks_holds_training_and_mails_the_operator(
     assert "TrainingHeld" in (stack.home.airflow / "logs" / task.log).read_text()
 
 
-def test_events_of_the_same_moment_reach_their_followers_all(stack: Report, airflow: AirflowClient) -> None:
-    admin = {"username": "admin", "password": stack.credentials["users"]["admin"]}
-    token = httpx.post(f"{stack.airflow_url}/auth/token", json=admin).json()["access_token"]
-    with httpx.Client(base_url=stack.airflow_url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
-        (asset,) = client.get("/api/v2/assets", params={"name_pattern": "observations"}).json()["assets"]
-        news = {"asset_id": asset["id"], "extra": {"series": [], "as_of": "2023-11-12T23:00:00Z"}}
-        with _held_still("airflow scheduler"):
-            posted = [client.post("/api/v2/assets/events", json=news) for _ in range(3)]
-        assert [answer.status_code for answer in posted] == [200, 200, 200]
-        ids = {answer.json()["id"] for answer in posted}
+def test_an_empty_file_fails_the_run_and_mails_the_operator_and_holds_up_no_other_source(
+    stack: Report, operator: PortalClient, airflow: AirflowClient
+) -> None:
+    as_of = REPLAY.scored_as_of.isoformat()
+    ingested = _run(airflow, "ingest_demand", {"sources": [EMPTY_SOURCE, "town-archive"], "as_of": as_of})
+    assert ingested.state == "failed"
+    (task,) = airflow.failed_tasks(ingested)
+    assert task.task_id == "confirm"
+    assert f"{EMPTY_SOURCE}: " in (stack.home.airflow / "logs" / task.log).read_text()
+    assert until(lambda: airflow.triggered_by(ingested, dag_id="score_forecasts")), "the other's news are told"
 
-        def followers() -> list[set[str]] | None:
-            query = {"asset_id": asset["id"], "limit": 100}
-            events = client.get("/api/v2/assets/events", params=query).json()["asset_events"]
-            found = [{run["dag_id"] for run in event["created_dagruns"]} for event in events if event["id"] in ids]
-            return found if all(found) else None
+    readings = {
+        each["source"]: each
+        for each in operator.results("ingest-runs/")
+        if each["as_of"] == f"{REPLAY.scored_as_of:%Y-%m-%dT%H:%M:%SZ}"
+    }
+    assert {slug: readings[slug]["state"] for slug in (EMPTY_SOURCE, "town-archive")} == {
+        EMPTY_SOURCE: "failed",
+        "town-archive": "done",
+    }
+    mail = until(lambda: [mail for mail in kept_mails(stack.home.mail) if EMPTY_SOURCE in mail.subject])[0]
+    message = email.message_from_bytes(mail.path.read_bytes(), policy=email.policy.default)
+    body = message.get_body(("plain",))
+    assert body is not None
+    assert "empty.csv is empty" in " ".join(body.get_content().split())
+    assert f"/admin/series/ingestrun/{readings[EMPTY_SOURCE]['id']}/" in body.get_content()
 
-        assert until(followers) == [{"check_data_quality", "score_forecasts"}] * 3
+
+def test_events_of_the_same_moment_reach_their_followers_all(airflow_api: httpx.Client) -> None:
+    (asset,) = airflow_api.get("/api/v2/assets", params={"name_pattern": "observations"}).json()["assets"]
+    news = {"asset_id": asset["id"], "extra": {"series": [], "as_of": "2023-11-12T23:00:00Z"}}
+    with _held_still("airflow scheduler"):
+        posted = [airflow_api.post("/api/v2/assets/events", json=news) for _ in range(3)]
+    assert [answer.status_code for answer in posted] == [200, 200, 200]
+    ids = {answer.json()["id"] for answer in posted}
+
+    def followers() -> list[set[str]] | None:
+        query = {"asset_id": asset["id"], "limit": 100}
+        events = airflow_api.get("/api/v2/assets/events", params=query).json()["asset_events"]
+        found = [{run["dag_id"] for run in event["created_dagruns"]} for event in events if event["id"] in ids]
+        return found if all(found) else None
+
+    assert until(followers) == [{"check_data_quality", "score_forecasts"}] * 3
 
 
 @contextmanager

@@ -22,6 +22,7 @@ REPLAY = Replay(
     archive_end=datetime(2023, 11, 12, 23, tzinfo=UTC),
 )
 FROZEN_SOURCE = "town-frozen"
+EMPTY_SOURCE = "town-empty"
 FROZEN_AS_OF = datetime(2023, 11, 17, tzinfo=UTC)
 
 
@@ -47,6 +48,7 @@ def write_town(folder: Path) -> None:
         # As people write them: the local clock, with its offset.
         frame.index = frame.index.tz_convert(TIMEZONE)
         frame.to_csv(folder / name, index_label="time")
+    (folder / "empty.csv").touch()
     series = {
         "timezone": TIMEZONE,
         "resolution": "PT1H",
@@ -83,7 +85,7 @@ def write_town(folder: Path) -> None:
                 "enabled": True,
                 "scheduled": False,
             }
-            for slug, url in (("town-archive", "town.csv"), (FROZEN_SOURCE, "frozen.csv"))
+            for slug, url in (("town-archive", "town.csv"), (FROZEN_SOURCE, "frozen.csv"), (EMPTY_SOURCE, "empty.csv"))
         ],
     }
     (folder / "catalog.json").write_text(json.dumps(catalog))

@@ -21,7 +21,7 @@ from knox.models import AuthToken
 from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
-from include.tasks.ingest import ingest_source
+from include.tasks.ingest import Ingested, ingest_source
 from portal.core.access import ensure_groups
 from portal.series.catalog import load_catalog
 from tests.include.facts import AIRFLOW
@@ -98,12 +98,32 @@ def town(token: str, options: Settings, tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def ingested(town: Callable[..., Path], portal: Portal, options: Settings) -> Callable[..., None]:
+def ingest(new_run: Callable[..., Run], portal_of: Callable[..., Portal]) -> Callable[..., Ingested]:
+    """Reads a source of the portal's catalog in a run of its own; every fact of the run can be replaced."""
+
+    def read(
+        source: str = "town-file",
+        *,
+        run_id: str = "",
+        as_of: datetime = END,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        **facts: Any,
+    ) -> Ingested:
+        run_id = run_id or f"manual__{as_of.isoformat()}"
+        run = new_run(**{"run_id": run_id, "as_of": as_of, "portal": portal_of(run_id), **facts})
+        return ingest_source(run, source, as_of=as_of, start=start, end=end)
+
+    return read
+
+
+@pytest.fixture
+def ingested(town: Callable[..., Path], ingest: Callable[..., Ingested]) -> Callable[..., None]:
     """The town with its readings in the portal."""
 
     def make(frame: pd.DataFrame | None = None, *, as_of: datetime = END, **facts: Any) -> None:
         town(frame, **facts)
-        ingest_source(portal, "town-file", as_of=as_of, settings=options)
+        ingest(run_id=f"ingested__{as_of.isoformat()}", as_of=as_of)
 
     return make
 
@@ -117,6 +137,8 @@ def new_run(portal: Portal, options: Settings) -> Callable[..., Run]:
             **{
                 **AIRFLOW,
                 "as_of": END,
+                "started_at": END,
+                "is_last_try": False,
                 "interval_start": None,
                 "triggered_by": "",
                 "params": {},

@@ -27,9 +27,16 @@ def _region(token: str) -> None:
     sources = [
         {**source, "slug": "archive", "scheduled": False},
         {**source, "slug": "broken", "enabled": False},
+        {**source, "slug": "station", "feeds": "weather", "options": weather_only(source)},
         source,
     ]
     load_catalog({"series": [load, weather, *villages, mine], "sources": sources})
+
+
+def weather_only(source: dict[str, Any]) -> dict[str, Any]:
+    """The options of the source without its load."""
+    columns = [each for each in source["options"]["columns"] if each["series"] != "town"]
+    return {**source["options"], "columns": columns}
 
 
 def event(*slugs: str, as_of: Any = END) -> dict[str, Any]:
@@ -100,23 +107,32 @@ def test_batches_are_no_larger_than_the_setting(new_run: Callable[..., Run], opt
     assert json.loads(json.dumps(batches)) == batches, "batches cross XCom"
 
 
-def test_each_source_is_a_batch_of_its_own(new_run: Callable[..., Run]) -> None:
-    as_of = END.isoformat()
-    assert plan_sources(new_run()) == [{"source": "town-file", "as_of": as_of, "start": None, "end": None}]
-    run = new_run(params={"sources": ["town-file", "archive", "town-file"], "start": None, "end": as_of})
-    assert plan_sources(run) == [
-        {"source": slug, "as_of": as_of, "start": None, "end": as_of} for slug in ("town-file", "archive")
+def test_sources_are_planned_in_batches(new_run: Callable[..., Run], options: Settings) -> None:
+    facts = {"as_of": END.isoformat(), "start": None, "end": None}
+    assert plan_sources(new_run(), feeds="demand") == [{"sources": ["town-file"], **facts}]
+    named = ["town-file", "archive", "town-file", "broken"]
+    run = new_run(params={"sources": named, "start": None, "end": END.isoformat()})
+    facts["end"] = END.isoformat()
+    assert plan_sources(run, feeds="demand") == [{"sources": ["town-file", "archive", "broken"], **facts}]
+    small = new_run(params=run.params, settings=options.model_copy(update={"source_batch_size": 2}))
+    assert plan_sources(small, feeds="demand") == [
+        {"sources": ["town-file", "archive"], **facts},
+        {"sources": ["broken"], **facts},
     ]
     with pytest.raises(NotFound, match="sources/nowhere/"):
-        plan_sources(new_run(params={"sources": ["nowhere"]}))
+        plan_sources(new_run(params={"sources": ["nowhere"]}), feeds="demand")
+
+
+def test_weather_is_planned_apart_from_demand(new_run: Callable[..., Run]) -> None:
+    assert [batch["sources"] for batch in plan_sources(new_run(), feeds="weather")] == [["station"]]
 
 
 def test_a_scheduled_ingest_looks_back_from_its_interval_unless_told_where_to_start(
     new_run: Callable[..., Run], options: Settings
 ) -> None:
     settings = options.model_copy(update={"ingest_days": 3})
-    (batch,) = plan_sources(new_run(interval_start=END - DAY, settings=settings))
+    (batch,) = plan_sources(new_run(interval_start=END - DAY, settings=settings), feeds="demand")
     assert batch["start"] == (END - timedelta(days=4)).isoformat()
     told = {"start": START.isoformat()}
-    (batch,) = plan_sources(new_run(interval_start=END - DAY, settings=settings, params=told))
+    (batch,) = plan_sources(new_run(interval_start=END - DAY, settings=settings, params=told), feeds="demand")
     assert batch["start"] == START.isoformat()

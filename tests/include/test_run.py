@@ -109,6 +109,12 @@ def test_as_of_is_the_param_else_the_end_of_the_interval_else_when_the_run_was_d
     assert seen(**facts).as_of == as_of
 
 
+def test_a_run_knows_when_it_began_by_the_clock_and_whether_a_try_is_the_last() -> None:
+    run = seen()
+    assert (run.started_at, run.is_last_try) == (END + 2 * HOUR, True)
+    assert seen(start_date=None).started_at == END + HOUR
+
+
 @pytest.mark.parametrize(
     ("run_type", "start"),
     [("scheduled", END - DAY), ("backfill", END - DAY), ("manual", None), ("asset_triggered", None)],
@@ -138,7 +144,13 @@ def test_the_portal_of_a_run_is_that_of_the_connection_and_remembers_its_writes_
 
 
 @pytest.mark.parametrize(
-    ("batch", "label"), [({"source": "town-file"}, "town-file"), ({"series": ["town", "mine"]}, "town, mine"), ({}, "")]
+    ("batch", "label"),
+    [
+        ({"sources": ["town-file"]}, "town-file"),
+        ({"series": ["town", "mine"]}, "town, mine"),
+        ({}, ""),
+        ({"series": ["village"] * 40}, f"{'village, ' * 26}… (40)"),
+    ],
 )
 def test_a_mapped_task_is_named_after_its_batch(batch: dict[str, Any], label: str) -> None:
     with in_task() as context:
@@ -157,7 +169,7 @@ def test_a_refusal_of_the_portal_fails_the_task_for_good_in_its_words() -> None:
 @pytest.mark.usefixtures("connected")
 def test_nothing_to_do_skips_the_task(town: Callable[..., Path]) -> None:
     town()
-    batch = {"source": "town-file", "as_of": START.isoformat(), "start": None, "end": None}
+    batch = {"sources": ["town-file"], "as_of": START.isoformat(), "start": None, "end": None}
     with in_task(), pytest.raises(AirflowSkipException, match="Of town-file no row") as skipped, airflow_run() as run:
         ingest_batch(run, batch)
     assert isinstance(skipped.value.__cause__, NothingToDo)

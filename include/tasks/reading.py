@@ -1,0 +1,185 @@
+"""One reading of a source: its parts stored in the portal, counted, and remembered there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Self
+
+import pandas as pd
+
+from include.portal import Portal
+from include.run import Run
+from include.settings import Settings
+from include.sources.connector import Access, BadRow, Part, Request
+from include.times import resolution_of
+
+_log = logging.getLogger(__name__)
+COUNTS = ("received", "inserted", "corrected", "unchanged", "quarantined")
+LONGEST_ERROR = 10_000
+
+
+@dataclass
+class Reading:
+    """A source as it is read by one run. `counts` holds what became of its rows, those of earlier tries included."""
+
+    portal: Portal
+    source: dict[str, Any]
+    feeds: dict[str, dict[str, Any]]
+    as_of: datetime
+    read_at: datetime
+    start: datetime | None
+    end: datetime | None
+    settings: Settings
+    ingest_id: int
+    position: Any
+    counts: dict[str, int]
+    notes: list[dict[str, Any]]
+    series: set[str] = field(default_factory=set)
+    _is_whole: bool = True
+
+    @classmethod
+    def begin(
+        cls, run: Run, source: dict[str, Any], *, as_of: datetime, start: datetime | None, end: datetime | None
+    ) -> Self:
+        """Begin, or go on where an earlier try of the same run stopped."""
+        record = run.portal.begin_ingest(
+            {
+                "source": source["slug"],
+                "airflow": run.airflow,
+                "as_of": as_of.isoformat(),
+                "period_start": start.isoformat() if start else None,
+                "period_end": end.isoformat() if end else None,
+            }
+        )
+        feeds = sorted({each["series"] for each in source["options"]["columns"]})
+        goes_on = record["position"] is not None
+        if goes_on:
+            _log.info("%s: goes on behind %s", source["slug"], record["position"])
+        return cls(
+            portal=run.portal,
+            source=source,
+            feeds={slug: run.portal.series(slug) for slug in feeds},
+            as_of=as_of,
+            read_at=max(run.started_at, as_of),
+            start=start,
+            end=end,
+            settings=run.settings,
+            ingest_id=record["id"],
+            position=record["position"],
+            counts={name: record[name] if goes_on else 0 for name in COUNTS},
+            notes=list(record["notes"]) if goes_on else [],
+        )
+
+    def request(self, access: Access) -> Request:
+        """What the connector is asked for."""
+        return Request(
+            source=self.source,
+            as_of=self.as_of,
+            read_at=self.read_at,
+            settings=self.settings,
+            resolutions={slug: resolution_of(series) for slug, series in self.feeds.items()},
+            start=self.start,
+            end=self.end,
+            access=access,
+            position=self.position,
+            observed=self._observed,
+        )
+
+    def store(self, part: Part) -> None:
+        """Store a part whole: its good rows, then its bad ones, then how far the reading is."""
+        rows = self._known(part.rows)
+        self._is_whole &= len(rows) == len(part.rows)
+        bad = list(part.bad)
+        if len(rows):
+            bad += self._record(part, rows)
+        if bad:
+            new = self.portal.quarantine(
+                self.source["slug"], file=part.file, rows=[row.as_dict() for row in bad], ingest_run=self.ingest_id
+            )
+            _log.warning(
+                "%s: %d rows of %s in quarantine, %d of them new; first: row %d, %s",
+                *(self.source["slug"], len(bad), part.file, new, bad[0].row, bad[0].message),
+            )
+        self.counts["received"] += len(rows)
+        self.counts["quarantined"] += len(bad)
+        self._note(part)
+        if part.is_last_of_file and self._is_whole:
+            self._settle(part.file)
+        if part.is_last_of_file:
+            self._is_whole = True
+        self.position = part.position
+        self._advance(position=part.position)
+        done = "" if part.done is None else f", {part.done:.0%} of the source"
+        until = f", up to {rows['valid_time'].max():%Y-%m-%dT%H:%MZ}" if len(rows) else ""
+        _log.info("%s: %s%s%s: %s", self.source["slug"], part.file, until, done, self.counts)
+
+    def finish(self) -> None:
+        """Every part is stored."""
+        self._advance(state="done")
+
+    def fail(self, error: str) -> None:
+        """The source cannot be read; what was stored of it stays, and the portal's alert rules know."""
+        self._advance(state="failed", error=error[:LONGEST_ERROR])
+
+    def _advance(self, **facts: Any) -> None:
+        self.portal.advance_ingest(self.ingest_id, **self.counts, notes=self.notes, **facts)
+
+    def _record(self, part: Part, rows: pd.DataFrame) -> list[BadRow]:
+        if "issue_time" in rows:
+            answer = self.portal.record_weather_forecasts(rows)
+        else:
+            answer = self.portal.record_observations(rows, recorded_at=self.as_of)
+            self.series |= set(rows["series"].unique())
+        for name in ("inserted", "corrected", "unchanged"):
+            self.counts[name] += answer.get(name, 0)
+        return [_refused(part, rows, rejected) for rejected in answer["rejected"]]
+
+    def _known(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the period with their known_at, as far as that is not after `as_of`."""
+        if self.start is not None:
+            rows = rows[rows["valid_time"] >= self.start]
+        if self.end is not None:
+            rows = rows[rows["valid_time"] < self.end]
+        now = pd.Timestamp(self.as_of).as_unit("ns")
+        delay = None if self.source["availability_delay"] is None else pd.Timedelta(self.source["availability_delay"])
+        if "issue_time" in rows:
+            # What is issued after as_of is known from then on: nothing that looks at as_of sees it.
+            known = rows["issue_time"].clip(lower=now) if delay is None else rows["issue_time"] + delay
+            return rows.assign(known_at=known)[known <= max(now, pd.Timestamp(self.read_at))]
+        # Also a live source may hold what came after as_of: it is read somewhat later, or much later in a backfill.
+        knowable = rows["valid_time"] + rows["series"].map(self._lengths()) + (delay or pd.Timedelta(0))
+        return rows.assign(known_at=now if delay is None else knowable)[knowable <= now]
+
+    def _lengths(self) -> dict[str, pd.Timedelta]:
+        """How long after its valid time a value can be known: an interval; what another forecasts, at once."""
+        return {
+            slug: pd.Timedelta(0) if series["quantity"] == "load_forecast" else resolution_of(series)
+            for slug, series in self.feeds.items()
+        }
+
+    def _observed(self, slug: str, start: datetime | None, end: datetime | None) -> pd.Series:
+        return self.portal.observations(slug, start=start, end=end, as_of=self.as_of)["value"]
+
+    def _note(self, part: Part) -> None:
+        for note in part.notes:
+            _log.info("%s: %s: %s (%d rows)", self.source["slug"], note.rule, note.message, note.count)
+            same = next((n for n in self.notes if (n["rule"], n["message"]) == (note.rule, note.message)), None)
+            if same is None:
+                self.notes.append(asdict(note))
+            else:
+                same["count"] += note.count
+
+    def _settle(self, file: str) -> None:
+        passed = self.portal.settle_quarantine(self.source["slug"], file=file, ingest_run=self.ingest_id)
+        if passed:
+            _log.info("%s: %d rows of %s that were in quarantine have passed", self.source["slug"], passed, file)
+
+
+def _refused(part: Part, rows: pd.DataFrame, rejected: Mapping[str, Any]) -> BadRow:
+    row = rows.iloc[rejected["row"]]
+    number = int(row["row"])
+    value = {name: rejected[name] for name in ("series", "valid_time", "value")}
+    return BadRow(number, part.raw(number), rejected["rule"], f"{value['series']}: {rejected['message']}", (value,))
