@@ -22,6 +22,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Series", "show_chart", "series.series"),
             ("Observations", "database", "series.observation"),
+            ("Weather forecasts", "partly_cloudy_day", "series.weatherforecast"),
             ("Sources", "input", "series.source"),
             ("Quarantine", "report", "series.quarantinedrow"),
         ),

@@ -1,8 +1,8 @@
-"""Times in the query string."""
+"""Times and durations in the query string."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import django_filters
@@ -13,6 +13,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from portal.core.problems import Problem
+from portal.core.resolution import parse_duration
 from portal.core.times import Unplaced, require_placed
 
 
@@ -30,6 +31,22 @@ def read_time(request: Request, name: str) -> datetime | None:
         return _placed(text)
     except Unplaced as unplaced:
         raise _refusal(name, text, unplaced.rule, unplaced.what) from None
+
+
+def duration_parameter(name: str, description: str) -> OpenApiParameter:
+    """The parameter as the OpenAPI page shows it."""
+    return OpenApiParameter(name, OpenApiTypes.DURATION, description=description)
+
+
+def read_duration(request: Request, name: str) -> timedelta:
+    """The duration of a parameter; none at all where it is not given. Raises Problem, naming it."""
+    text = request.query_params.get(name)
+    if text is None:
+        return timedelta(0)
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise _refusal(name, text, "duration", "is not a duration of days, hours and minutes such as PT24H") from None
 
 
 def _placed(text: str) -> datetime:

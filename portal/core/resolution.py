@@ -10,15 +10,15 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-_DURATION = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,4})H)?(?:(\d{1,4})M)?)?")
+_DURATION = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,4})H)?(?:(\d{1,4})M)?(?:(0)S)?)?")
 
 
 def parse_duration(text: str) -> timedelta:
-    """``P1D``, ``PT1H``, ``PT30M`` and their sums. Raises ValueError."""
+    """``P1D``, ``PT1H``, ``PT30M`` and their sums; ``PT0S`` is none at all. Raises ValueError."""
     match = _DURATION.fullmatch(text)
     if match is None or not any(match.groups()):
         raise ValueError(f"{text!r} is not a duration of days, hours and minutes such as PT30M")
-    days, hours, minutes = (int(group or 0) for group in match.groups())
+    days, hours, minutes, _ = (int(group or 0) for group in match.groups())
     return timedelta(days=days, hours=hours, minutes=minutes)
 
 

@@ -20,6 +20,7 @@ READ = (
     "series.view_quarantinedrow",
     "series.view_series",
     "series.view_source",
+    "series.view_weatherforecast",
 )
 """What everybody with a login may look at."""
 
@@ -53,6 +54,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "registry.add_modelversion",
         "series.add_observation",
         "series.add_quarantinedrow",
+        "series.add_weatherforecast",
     ),
 }
 

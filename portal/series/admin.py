@@ -1,8 +1,6 @@
-"""Series, sources, observations and quarantine as data engineers see them."""
+"""Series, sources, observations and weather forecasts as data engineers see them; quarantine has its own module."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -13,7 +11,8 @@ from unfold.decorators import display
 from portal.core.admin import RecordAdmin
 from portal.core.paginator import BoundedPaginator
 from portal.core.resolution import format_duration
-from portal.series.models import Covariate, Observation, QuarantinedRow, Series, Source
+from portal.series.models import Covariate, Observation, Series, Source, WeatherForecast
+from portal.series.quarantine import admin as quarantine  # noqa: F401  # importing registers it
 
 
 class CovariateInline(TabularInline):
@@ -83,13 +82,15 @@ class ObservationAdmin(RecordAdmin):
     show_full_result_count = False
 
 
-@admin.register(QuarantinedRow)
-class QuarantinedRowAdmin(RecordAdmin):
-    """Rows that broke a rule, as they came."""
+@admin.register(WeatherForecast)
+class WeatherForecastAdmin(RecordAdmin):
+    """Weather forecasts with all their issues."""
 
-    list_display = ("source", "file", "row", "rule", "message", "recorded_at")
-    list_filter = ("source", "rule")
-    list_select_related = ("source",)
-    search_fields = ("file", "message")
-    date_hierarchy = "recorded_at"
-    fields: Any = (("source", "file", "row"), ("rule", "recorded_at"), "message", "raw")
+    list_display = ("series", "valid_time", "issue_time", "value", "known_at")
+    list_filter = ("series",)
+    list_select_related = ("series",)
+    # As the unique index can be walked backwards, here too.
+    ordering = ("-series_id", "-valid_time", "-issue_time")
+    sortable_by = ()
+    paginator = BoundedPaginator
+    show_full_result_count = False

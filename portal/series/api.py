@@ -1,11 +1,11 @@
-"""``/api/v1/``: series, sources, observations, quarantine."""
+"""``/api/v1/``: series, sources, observations, weather forecasts."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, cast
 
-import django_filters
 import pyarrow as pa
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -21,18 +21,17 @@ from rest_framework.views import APIView
 from portal.core.columnar import ARROW_STREAM, PARQUET, TABLE_PARSERS, TABLE_RENDERERS
 from portal.core.idempotency import idempotent
 from portal.core.negotiation import JSON
-from portal.core.parameters import read_time, time_parameter
+from portal.core.parameters import duration_parameter, read_duration, read_time, time_parameter
 from portal.core.problems import Problem
-from portal.series import operations, queries
-from portal.series.models import QuarantinedRow, Series, Source
+from portal.series import operations, queries, recording
+from portal.series.models import Series, Source
 from portal.series.serializers import (
     ObservationSerializer,
-    QuarantineAnswerSerializer,
-    QuarantinedRowSerializer,
-    QuarantineRequestSerializer,
+    RecordedForecastsSerializer,
     RecordedSerializer,
     SeriesSerializer,
     SourceSerializer,
+    WeatherForecastSerializer,
 )
 
 SLUG = r"[-a-zA-Z0-9_]+"
@@ -100,11 +99,41 @@ class SeriesViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
     )
     def observations(self, request: Request, slug: str) -> Response:
         """The newest values known at `as_of`, oldest first: JSON, Parquet or an Arrow stream by `Accept`."""
-        start, end, as_of = (read_time(request, name) for name in ("start", "end", "as_of"))
-        if start is not None and end is not None and start > end:
-            message = "start is after end."
-            raise Problem(message, errors=[{"field": "start", "rule": "period", "message": message}])
+        start, end = _period(request)
+        as_of = read_time(request, "as_of")
         return Response(queries.observations(self.get_object(), start=start, end=end, as_of=as_of))
+
+    @extend_schema(
+        operation_id="series_weather_forecasts",
+        filters=False,
+        parameters=[
+            time_parameter("start", "First valid time; all from the beginning by default"),
+            time_parameter("end", "End of the half-open period"),
+            time_parameter("as_of", "What was known then; all that is known by default"),
+            duration_parameter("lead_time", "Only what was known that long before its valid time; PT0S by default"),
+        ],
+        responses={
+            (200, JSON): WeatherForecastSerializer(many=True),
+            (200, PARQUET): OpenApiTypes.BINARY,
+            (200, ARROW_STREAM): OpenApiTypes.BINARY,
+        },
+    )
+    @action(
+        detail=True,
+        url_path="weather-forecasts",
+        pagination_class=None,
+        filter_backends=[],
+        renderer_classes=TABLE_RENDERERS,
+        permissions_by_method={"GET": "series.view_weatherforecast"},
+    )
+    def weather_forecasts(self, request: Request, slug: str) -> Response:
+        """Per valid time the newest issue known at `as_of` and `lead_time` ahead, oldest first: JSON, Parquet or an
+        Arrow stream by `Accept`."""
+        start, end = _period(request)
+        as_of, lead_time = read_time(request, "as_of"), read_duration(request, "lead_time")
+        return Response(
+            queries.weather_forecasts(self.get_object(), start=start, end=end, as_of=as_of, lead_time=lead_time)
+        )
 
 
 class SourceViewSet(viewsets.ReadOnlyModelViewSet[Source]):
@@ -137,55 +166,43 @@ class ObservationsBulkView(APIView):
         Valid rows are stored in one transaction, bad ones are answered with the rule that they break. A value that
         differs from the newest known at `recorded_at` is stored as a correction, known at `recorded_at`.
         """
-        table = request.data
-        if not isinstance(table, pa.Table):
-            raise Problem(f"The body is empty; send {PARQUET} or {ARROW_STREAM}.")
+        table = _table(request)
         recorded_at = read_time(request, "recorded_at") or timezone.now()
         return Response(
-            asdict(operations.record_observations(table, recorded_at=recorded_at, by=cast("User", request.user)))
+            asdict(recording.record_observations(table, recorded_at=recorded_at, by=cast("User", request.user)))
         )
 
 
-class QuarantineFilter(django_filters.FilterSet):
-    """What the list of bad rows can be narrowed by."""
+class WeatherForecastsBulkView(APIView):
+    """Record weather forecasts."""
 
-    source = django_filters.CharFilter("source__slug")
-    rule = django_filters.CharFilter("rule")
-    file = django_filters.CharFilter("file")
-
-    class Meta:
-        model = QuarantinedRow
-        fields = ("source", "rule", "file")
-
-
-class QuarantineViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[QuarantinedRow]):
-    """Rows that broke a rule, newest first."""
-
-    queryset = QuarantinedRow.objects.select_related("source")
-    serializer_class = QuarantinedRowSerializer
-    filterset_class = QuarantineFilter
-    permissions_by_method = {  # noqa: RUF012
-        "GET": "series.view_quarantinedrow",
-        "POST": "series.add_quarantinedrow",
-    }
+    parser_classes = TABLE_PARSERS
+    permissions_by_method = {"POST": "series.add_weatherforecast"}  # noqa: RUF012
 
     @extend_schema(
-        operation_id="quarantine_bulk",
-        request=QuarantineRequestSerializer,
-        responses=QuarantineAnswerSerializer,
-        filters=False,
+        operation_id="weather_forecasts_bulk",
+        request={PARQUET: OpenApiTypes.BINARY, ARROW_STREAM: OpenApiTypes.BINARY},
+        responses=RecordedForecastsSerializer,
     )
     @idempotent
-    @action(detail=False, methods=["post"], pagination_class=None)
-    def bulk(self, request: Request) -> Response:
-        """Keep bad rows as they came, each (source, file, row, rule, raw) once."""
-        serializer = QuarantineRequestSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        rows = serializer.validated_data["rows"]
-        inserted, unchanged = operations.quarantine_rows(
-            serializer.validated_data["source"],
-            file=serializer.validated_data["file"],
-            rows=rows,
-            by=cast("User", request.user),
-        )
-        return Response({"received": len(rows), "inserted": inserted, "unchanged": unchanged})
+    def post(self, request: Request) -> Response:
+        """Columns series (slug), issue_time, valid_time, known_at and value; times are timestamp[us, UTC].
+
+        Valid rows are stored in one transaction, bad ones are answered with the rule that they break. What was issued
+        once stays: another value for the same series, valid_time and issue_time is refused.
+        """
+        return Response(asdict(recording.record_weather_forecasts(_table(request), by=cast("User", request.user))))
+
+
+def _table(request: Request) -> pa.Table:
+    if not isinstance(request.data, pa.Table):
+        raise Problem(f"The body is empty; send {PARQUET} or {ARROW_STREAM}.")
+    return request.data
+
+
+def _period(request: Request) -> tuple[datetime | None, datetime | None]:
+    start, end = read_time(request, "start"), read_time(request, "end")
+    if start is not None and end is not None and start > end:
+        message = "start is after end."
+        raise Problem(message, errors=[{"field": "start", "rule": "period", "message": message}])
+    return start, end

@@ -1,15 +1,20 @@
-"""Addresses of series, sources, observations and quarantine under /api/v1/."""
+"""Addresses of series, sources, observations, weather forecasts and quarantine under /api/v1/."""
 
 from __future__ import annotations
 
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from portal.series.api import ObservationsBulkView, QuarantineViewSet, SeriesViewSet, SourceViewSet
+from portal.series.api import ObservationsBulkView, SeriesViewSet, SourceViewSet, WeatherForecastsBulkView
+from portal.series.quarantine.api import QuarantineViewSet
 
 router = SimpleRouter()
 router.register("series", SeriesViewSet, basename="series")
 router.register("sources", SourceViewSet, basename="sources")
 router.register("quarantine", QuarantineViewSet, basename="quarantine")
 
-urlpatterns = [path("observations/bulk/", ObservationsBulkView.as_view(), name="observations-bulk"), *router.urls]
+urlpatterns = [
+    path("observations/bulk/", ObservationsBulkView.as_view(), name="observations-bulk"),
+    path("weather-forecasts/bulk/", WeatherForecastsBulkView.as_view(), name="weather-forecasts-bulk"),
+    *router.urls,
+]

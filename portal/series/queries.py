@@ -1,8 +1,8 @@
-"""Reads on observations."""
+"""Reads on observations and weather forecasts."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +12,17 @@ from portal.core.copy import copy_out
 from portal.registry.models import ModelVersion
 from portal.series.models import Series
 
+_UTC = pa.timestamp("us", "UTC")
 # Backwards in both times, as the unique index can be walked; a scan in the order asked for would have to sort.
 _NEWEST = """
 SELECT DISTINCT ON (valid_time) valid_time, coalesce(value, 'NaN') AS value, known_at FROM series_observation
 WHERE series_id = %s AND valid_time >= %s AND valid_time < %s AND known_at <= %s
 ORDER BY valid_time DESC, known_at DESC
+"""
+_NEWEST_ISSUE = """
+SELECT DISTINCT ON (valid_time) valid_time, value, issue_time, known_at FROM series_weatherforecast
+WHERE series_id = %s AND valid_time >= %s AND valid_time < %s AND known_at <= %s AND known_at <= valid_time - %s
+ORDER BY valid_time DESC, issue_time DESC
 """
 
 
@@ -33,13 +39,34 @@ def observations(
         types={"valid_time": "timestamptz", "value": "float8", "known_at": "timestamptz"},
     )
     values = columns["value"][::-1]
-    utc = pa.timestamp("us", "UTC")
     return pa.table(
         {
-            "valid_time": pa.array(columns["valid_time"][::-1], type=utc),
+            "valid_time": pa.array(columns["valid_time"][::-1], type=_UTC),
             "value": pa.array(values, mask=np.isnan(values)),
-            "known_at": pa.array(columns["known_at"][::-1], type=utc),
+            "known_at": pa.array(columns["known_at"][::-1], type=_UTC),
         }
+    )
+
+
+def weather_forecasts(
+    series: Series,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    as_of: datetime | None = None,
+    lead_time: timedelta = timedelta(0),
+) -> pa.Table:
+    """Per valid time in [start, end), oldest first, the newest issue known at `as_of` and `lead_time` before it.
+
+    Columns valid_time, value, issue_time, known_at. A bound that is None is open. Times are timestamp[us, UTC].
+    """
+    columns = copy_out(
+        _NEWEST_ISSUE,
+        (series.pk, start or "-infinity", end or "infinity", as_of or "infinity", lead_time),
+        types={"valid_time": "timestamptz", "value": "float8", "issue_time": "timestamptz", "known_at": "timestamptz"},
+    )
+    return pa.table(
+        {name: pa.array(column[::-1], type=None if name == "value" else _UTC) for name, column in columns.items()}
     )
 
 

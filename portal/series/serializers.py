@@ -1,19 +1,15 @@
-"""Series, sources and quarantined rows as the API takes and gives them."""
+"""Series, sources, observations and weather forecasts as the API takes and gives them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import orjson
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from portal.core.resolution import DurationField
 from portal.registry.models import ModelVersion
-from portal.series.models import Covariate, QuarantinedRow, Series, Source, validate_resolution
-
-ROWS_AT_ONCE = 100_000
+from portal.series.models import Covariate, Series, Source, validate_resolution
 
 
 class ChampionSerializer(serializers.ModelSerializer[ModelVersion]):
@@ -98,55 +94,20 @@ class SourceSerializer(serializers.ModelSerializer[Source]):
         extra_kwargs = {"options": {"required": True}}  # noqa: RUF012
 
 
-class BadRowSerializer(serializers.Serializer[dict[str, Any]]):
-    """A row that broke a rule."""
-
-    row = serializers.IntegerField(min_value=0, max_value=2**63 - 1)
-    raw = serializers.JSONField(allow_null=True, help_text="The row as it came")
-    rule = serializers.CharField(max_length=64)
-    message = serializers.CharField(allow_blank=True)
-
-
-class QuarantineRequestSerializer(serializers.Serializer[dict[str, Any]]):
-    """Bad rows of one file of a source."""
-
-    source = serializers.SlugRelatedField(  # type: ignore[assignment]  # a field of this name, as the contract has it
-        slug_field="slug", queryset=Source.objects.all()
-    )
-    file = serializers.CharField(max_length=1024)
-    rows: serializers.ListSerializer[Any] = serializers.ListSerializer(
-        child=BadRowSerializer(), max_length=ROWS_AT_ONCE
-    )
-
-
-class QuarantineAnswerSerializer(serializers.Serializer[dict[str, int]]):
-    """How many rows came, how many of them are new, and how many were kept already."""
-
-    received = serializers.IntegerField()
-    inserted = serializers.IntegerField()
-    unchanged = serializers.IntegerField()
-
-
-class QuarantinedRowSerializer(serializers.ModelSerializer[QuarantinedRow]):
-    """A row as it came."""
-
-    source = serializers.SlugRelatedField[Source](slug_field="slug", read_only=True)  # type: ignore[assignment]
-    raw = serializers.SerializerMethodField()
-
-    class Meta:
-        model = QuarantinedRow
-        fields = ("id", "source", "file", "row", "rule", "message", "raw", "recorded_at")
-
-    @extend_schema_field(OpenApiTypes.ANY)
-    def get_raw(self, row: QuarantinedRow) -> Any:
-        return orjson.loads(row.raw)
-
-
 class ObservationSerializer(serializers.Serializer[dict[str, Any]]):
     """A value as known at a time."""
 
     valid_time = serializers.DateTimeField()
     value = serializers.FloatField(allow_null=True)
+    known_at = serializers.DateTimeField()
+
+
+class WeatherForecastSerializer(serializers.Serializer[dict[str, Any]]):
+    """A value as forecast at a time."""
+
+    valid_time = serializers.DateTimeField()
+    value = serializers.FloatField()
+    issue_time = serializers.DateTimeField()
     known_at = serializers.DateTimeField()
 
 
@@ -169,3 +130,18 @@ class RecordedSerializer(serializers.Serializer[Any]):
     corrected = serializers.IntegerField()
     unchanged = serializers.IntegerField()
     rejected = RejectedRowSerializer(many=True)
+
+
+class RejectedForecastSerializer(RejectedRowSerializer):
+    """A forecast that was not stored, and why."""
+
+    issue_time = serializers.DateTimeField(allow_null=True)
+
+
+class RecordedForecastsSerializer(serializers.Serializer[Any]):
+    """What became of the rows: received = inserted + unchanged + rejected."""
+
+    received = serializers.IntegerField()
+    inserted = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    rejected = RejectedForecastSerializer(many=True)

@@ -19,7 +19,7 @@ from portal.core import roles
 from portal.forecasts.models import ForecastRun, ForecastScore
 from portal.registry.models import ModelVersion
 from portal.series.models import Series
-from portal.series.operations import record_observations
+from portal.series.recording import record_observations
 
 ISSUED = datetime(2014, 11, 1, 13, tzinfo=UTC)
 STEP = timedelta(minutes=30)

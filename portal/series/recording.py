@@ -1,0 +1,204 @@
+"""How observations and weather forecasts are stored: COPY into a temporary table, merged from there in one statement.
+
+Each function is one transaction. Writers of one series queue at its advisory lock, so a merge sees all that there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from numpy.typing import NDArray
+
+from portal.core.copy import copy_in
+from portal.core.permissions import require
+from portal.series.incoming import Incoming
+
+OBSERVATION_LOCK = 0x6F6273
+FORECAST_LOCK = 0x666373
+"""First keys of the advisory locks; the second is the series."""
+_TYPES = {
+    "row": "int4",
+    "series_id": "int8",
+    "valid_time": "timestamptz",
+    "issue_time": "timestamptz",
+    "known_at": "timestamptz",
+    "value": "float8",
+}
+
+_MERGE_OBSERVATIONS = """
+WITH judged AS MATERIALIZED (
+    SELECT i.*, greatest(i.known_at, %(recorded_at)s) AS corrected_at,
+        CASE WHEN newest.known_at IS NULL THEN 'inserted'
+             WHEN newest.value IS NOT DISTINCT FROM i.value THEN 'unchanged'
+             WHEN newest.known_at = greatest(i.known_at, %(recorded_at)s) THEN 'refused'
+             ELSE 'corrected' END AS verdict
+    FROM incoming i LEFT JOIN LATERAL (
+        SELECT o.known_at, o.value FROM series_observation o
+        WHERE o.series_id = i.series_id AND o.valid_time = i.valid_time
+            AND o.known_at <= greatest(i.known_at, %(recorded_at)s)
+        ORDER BY o.known_at DESC LIMIT 1
+    ) newest ON true
+), stored AS (
+    INSERT INTO series_observation (series_id, valid_time, known_at, value)
+    SELECT series_id, valid_time, CASE verdict WHEN 'corrected' THEN corrected_at ELSE known_at END, value
+    FROM judged WHERE verdict IN ('inserted', 'corrected')
+    ORDER BY series_id, valid_time
+)
+SELECT verdict, count(*), array_agg(row) FILTER (WHERE verdict = 'refused') FROM judged GROUP BY verdict
+"""
+_MERGE_FORECASTS = """
+WITH judged AS MATERIALIZED (
+    SELECT i.*, CASE WHEN f.value IS NULL THEN 'inserted' WHEN f.value = i.value THEN 'unchanged'
+                     ELSE 'refused' END AS verdict
+    FROM incoming i LEFT JOIN series_weatherforecast f USING (series_id, valid_time, issue_time)
+), stored AS (
+    INSERT INTO series_weatherforecast (series_id, issue_time, valid_time, known_at, value)
+    SELECT series_id, issue_time, valid_time, known_at, value FROM judged WHERE verdict = 'inserted'
+    ORDER BY series_id, valid_time, issue_time
+)
+SELECT verdict, count(*), array_agg(row) FILTER (WHERE verdict = 'refused') FROM judged GROUP BY verdict
+"""
+# No ON CONFLICT: under the locks there is no conflict, so one would be a bug, and must not pass as an unchanged row.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What became of a body of observations: every row received is in exactly one of the four."""
+
+    received: int
+    inserted: int
+    corrected: int
+    unchanged: int
+    rejected: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedForecasts:
+    """What became of a body of weather forecasts: every row received is in exactly one of the three."""
+
+    received: int
+    inserted: int
+    unchanged: int
+    rejected: list[dict[str, Any]]
+
+
+def record_observations(table: pa.Table, *, recorded_at: datetime, by: User) -> Recorded:
+    """Store what is new or corrected in `table` (columns series, valid_time, value, known_at) and refuse bad rows.
+
+    A row is compared with the newest stored one that was known at `recorded_at`: none → stored with its own known_at;
+    the same value → unchanged; another → a correction, known at `recorded_at` (or its own known_at, if that is later).
+    Comparing as of `recorded_at` makes replays of any past request change nothing.
+
+    Raises Problem where the columns are wrong, NotPermitted.
+    """
+    require(by, "series.add_observation", doing="record observations")
+    incoming = Incoming.observations(table)
+    counts = store_observations(incoming, recorded_at=recorded_at)
+    return Recorded(
+        received=table.num_rows,
+        inserted=counts["inserted"],
+        corrected=counts["corrected"],
+        unchanged=counts["unchanged"],
+        rejected=incoming.rejected(),
+    )
+
+
+def record_weather_forecasts(table: pa.Table, *, by: User) -> RecordedForecasts:
+    """Store what is new in `table` (columns series, issue_time, valid_time, known_at, value) and refuse bad rows.
+
+    What was issued once stays: the same (series, valid_time, issue_time) with the same value is unchanged, with another
+    value it is refused.
+
+    Raises Problem where the columns are wrong, NotPermitted.
+    """
+    require(by, "series.add_weatherforecast", doing="record weather forecasts")
+    incoming = Incoming.weather_forecasts(table)
+    counts = store_weather_forecasts(incoming)
+    return RecordedForecasts(
+        received=table.num_rows,
+        inserted=counts["inserted"],
+        unchanged=counts["unchanged"],
+        rejected=incoming.rejected(),
+    )
+
+
+def store_observations(incoming: Incoming, *, recorded_at: datetime) -> dict[str, int]:
+    """Store checked observations, for operations that have asked for the permission; what is refused joins the faults.
+
+    Returns the rows that were inserted, corrected, unchanged.
+    """
+    return _merge(
+        incoming,
+        _MERGE_OBSERVATIONS,
+        {"recorded_at": recorded_at},
+        lock=OBSERVATION_LOCK,
+        times={"valid_time": incoming.valid_us, "known_at": incoming.known_us},
+        rule="vintage_conflict",
+        message=f"Another value is known at {recorded_at:%Y-%m-%dT%H:%M:%SZ} already; a correction needs a later time.",
+    )
+
+
+def store_weather_forecasts(incoming: Incoming) -> dict[str, int]:
+    """Store checked forecasts, for operations that have asked for the permission; what is refused joins the faults.
+
+    Returns the rows that were inserted, unchanged.
+    """
+    if incoming.issue_us is None:
+        raise ValueError("these are observations")
+    return _merge(
+        incoming,
+        _MERGE_FORECASTS,
+        {},
+        lock=FORECAST_LOCK,
+        times={"valid_time": incoming.valid_us, "issue_time": incoming.issue_us, "known_at": incoming.known_us},
+        rule="issued_otherwise",
+        message="Another value was issued for this series and valid_time at this issue_time.",
+    )
+
+
+def _merge(
+    incoming: Incoming,
+    statement: str,
+    parameters: Mapping[str, Any],
+    *,
+    lock: int,
+    times: Mapping[str, NDArray[np.int64]],
+    rule: str,
+    message: str,
+) -> dict[str, int]:
+    counts = dict.fromkeys(("inserted", "corrected", "unchanged"), 0)
+    # A repeated row says what its first one says.
+    counts["unchanged"] = int(np.count_nonzero(incoming.repeated))
+    accepted = incoming.accepted()
+    if not accepted.size:
+        return counts
+    columns: dict[str, NDArray[Any]] = {"row": accepted, "series_id": incoming.series_ids[accepted]}
+    columns |= {name: column[accepted] for name, column in times.items()}
+    columns["value"] = incoming.values[accepted]
+    with transaction.atomic(), connection.cursor() as cursor:
+        # In one order for everybody, so that two bodies of the same series cannot wait for each other.
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, id::int) FROM unnest(%s::bigint[]) AS id",
+            (lock, np.unique(columns["series_id"]).tolist()),
+        )
+        layout = ", ".join(f"{name} {_TYPES[name]}" for name in columns)
+        cursor.execute(f"CREATE TEMPORARY TABLE incoming ({layout}) ON COMMIT DROP")
+        copy_in("incoming", columns, types=_TYPES)
+        cursor.execute(statement, parameters)
+        answer = cursor.fetchall()
+        # Within a larger transaction the next body needs the name.
+        cursor.execute("DROP TABLE incoming")
+    refused = np.zeros(incoming.faults.rows, dtype=bool)
+    for verdict, count, rows in answer:
+        refused[rows or []] = True
+        if verdict in counts:
+            counts[verdict] += count
+    incoming.faults.mark(refused, field="value", rule=rule, message=message)
+    return counts
