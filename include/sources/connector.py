@@ -43,7 +43,8 @@ class Request:
     `source` is as the portal describes it. `[start, end)` bounds the valid times; None is open. `as_of` is the time to
     work for, `read_at` the time at which the run began by the clock: the two differ in a backfill. `resolutions` has
     the length of an interval of each series that the options name. `position` is that of the last part which an
-    earlier try of the same run has stored. `observed` reads another series as known at `as_of`.
+    earlier try of the same run has stored. `observed` reads another series as known at `as_of`. `ahead` are the series
+    whose values may lie in the future, being forecasts themselves (quantity load_forecast).
     """
 
     source: Mapping[str, Any]
@@ -56,6 +57,7 @@ class Request:
     access: Access = Access()
     position: Any = None
     observed: Callable[[str, datetime | None, datetime | None], pd.Series] | None = None
+    ahead: frozenset[str] = frozenset()
 
     @property
     def options(self) -> Mapping[str, Any]:
