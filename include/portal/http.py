@@ -12,10 +12,9 @@ from typing import Any
 import httpx
 
 from include.portal.errors import PortalUnavailable, problem_of
+from include.retrying import BUSY, Again, GivenUp, asked_pause, persist
 
 API = "/api/v1/"
-BUSY = {429, 500, 502, 503, 504}
-LONGEST_PAUSE_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -97,37 +96,34 @@ class PortalHTTP:
         return self._call("PUT", path, content=content, headers=headers).json()
 
     def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return persist(
+                lambda: self._once(method, path, **options),
+                what=f"{method} {path}",
+                attempts=self._attempts,
+                first_pause_seconds=self._pause,
+                log=_log,
+                sleep=self._sleep,
+            )
+        except GivenUp as error:
+            raise PortalUnavailable(f"The portal at {self._http.base_url} gave no answer to {error}") from error
+
+    def _once(self, method: str, path: str, **options: Any) -> httpx.Response:
         wanted = options.get("headers", {}).get("Accept", "application/json")
-        for attempt in range(1, self._attempts + 1):
-            pause = min(self._pause * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
-            try:
-                response = self._http.request(method, path, **options)
-            except httpx.RequestError as error:
-                trouble = f"{type(error).__name__}: {error}"
-            else:
-                kind = response.headers.get("Content-Type", "")
-                if response.is_success and kind.startswith(wanted):
-                    return response
-                if not response.is_success and response.status_code not in BUSY:
-                    raise problem_of(response)
-                trouble = f"{response.status_code} {response.reason_phrase}"
-                if response.is_success:
-                    trouble += f" with {kind or 'no content type'}: something else than the portal answers"
-                pause = _asked_pause(response, default=pause)
-            if attempt < self._attempts:
-                _log.warning("%s %s: %s; next try in %.1f s", method, path, trouble, pause)
-                self._sleep(pause)
-        raise PortalUnavailable(
-            f"The portal at {self._http.base_url} gave no answer to {method} {path} in {self._attempts} attempts; "
-            f"last: {trouble}"
-        )
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.RequestError as error:
+            raise Again(f"{type(error).__name__}: {error}") from error
+        kind = response.headers.get("Content-Type", "")
+        if response.is_success and kind.startswith(wanted):
+            return response
+        if not response.is_success and response.status_code not in BUSY:
+            raise problem_of(response)
+        trouble = f"{response.status_code} {response.reason_phrase}"
+        if response.is_success:
+            trouble += f" with {kind or 'no content type'}: something else than the portal answers"
+        raise Again(trouble, pause=asked_pause(response.headers))
 
 
 def _json(body: object) -> bytes:
     return json.dumps(body, sort_keys=True, allow_nan=False).encode()
-
-
-def _asked_pause(response: httpx.Response, *, default: float) -> float:
-    """What Retry-After asks for, in seconds, if it does."""
-    asked = response.headers.get("Retry-After", "")
-    return min(float(asked), LONGEST_PAUSE_SECONDS) if asked.isdigit() else default
