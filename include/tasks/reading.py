@@ -19,6 +19,8 @@ from include.times import resolution_of
 _log = logging.getLogger(__name__)
 COUNTS = ("received", "inserted", "corrected", "unchanged", "quarantined")
 LONGEST_ERROR = 10_000
+AHEAD = "load_forecast"
+"""The quantity of series whose values are known before their time comes."""
 
 
 @dataclass
@@ -86,6 +88,7 @@ class Reading:
             access=access,
             position=self.position,
             observed=self._observed,
+            ahead=frozenset(slug for slug, series in self.feeds.items() if series["quantity"] == AHEAD),
         )
 
     def store(self, part: Part) -> None:
@@ -156,7 +159,7 @@ class Reading:
     def _lengths(self) -> dict[str, pd.Timedelta]:
         """How long after its valid time a value can be known: an interval; what another forecasts, at once."""
         return {
-            slug: pd.Timedelta(0) if series["quantity"] == "load_forecast" else resolution_of(series)
+            slug: pd.Timedelta(0) if series["quantity"] == AHEAD else resolution_of(series)
             for slug, series in self.feeds.items()
         }
 
