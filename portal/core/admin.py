@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -19,6 +17,8 @@ from knox.models import AuthToken
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from portal.core.airflow import airflow_url
+
 
 def badge(text: str, colour: str) -> SafeString:
     """The theme's label, on a page where the theme itself draws labels in lists only."""
@@ -27,11 +27,10 @@ def badge(text: str, colour: str) -> SafeString:
 
 def airflow_link(airflow: Mapping[str, Any]) -> str:
     """A link to the Airflow run behind a fact, of `{"dag_id", "run_id"}`; a dash where none is known."""
-    dag, run = airflow.get("dag_id"), airflow.get("run_id")
-    if not (dag and run):
+    url = airflow_url(airflow)
+    if not url:
         return "–"
-    base = settings.AIRFLOW_PUBLIC_URL.rstrip("/")
-    url = f"{base}/dags/{quote(str(dag), safe='')}/runs/{quote(str(run), safe='')}"
+    dag, run = airflow["dag_id"], airflow["run_id"]
     return format_html('<a href="{}" target="_blank" rel="noopener" class="underline">{} · {}</a>', url, dag, run)
 
 

@@ -24,6 +24,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Observations", "database", "series.observation"),
             ("Weather forecasts", "partly_cloudy_day", "series.weatherforecast"),
             ("Sources", "input", "series.source"),
+            ("Ingest runs", "sync_alt", "series.ingestrun"),
             ("Quarantine", "report", "series.quarantinedrow"),
         ),
     ),

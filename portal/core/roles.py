@@ -16,6 +16,7 @@ READ = (
     "registry.view_decision",
     "registry.view_modelversion",
     "series.view_covariate",
+    "series.view_ingestrun",
     "series.view_observation",
     "series.view_quarantinedrow",
     "series.view_series",
@@ -52,9 +53,11 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "quality.add_checkreport",
         "quality.add_checkrun",
         "registry.add_modelversion",
+        "series.add_ingestrun",
         "series.add_observation",
         "series.add_quarantinedrow",
         "series.add_weatherforecast",
+        "series.change_ingestrun",
     ),
 }
 

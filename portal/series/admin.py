@@ -11,8 +11,20 @@ from unfold.decorators import display
 from portal.core.admin import RecordAdmin
 from portal.core.paginator import BoundedPaginator
 from portal.core.resolution import format_duration
-from portal.series.models import Covariate, Observation, Series, Source, WeatherForecast
-from portal.series.quarantine import admin as quarantine  # noqa: F401  # importing registers it
+from portal.series.ingests.admin import IngestRunAdmin
+from portal.series.models import Covariate, Observation, Series, WeatherForecast
+from portal.series.quarantine.admin import QuarantinedRowAdmin
+from portal.series.source_admin import SourceAdmin
+
+__all__ = [
+    "CovariateInline",
+    "IngestRunAdmin",
+    "ObservationAdmin",
+    "QuarantinedRowAdmin",
+    "SeriesAdmin",
+    "SourceAdmin",
+    "WeatherForecastAdmin",
+]
 
 
 class CovariateInline(TabularInline):
@@ -35,8 +47,8 @@ class SeriesAdmin(SimpleHistoryAdmin, ModelAdmin):
     inlines = (CovariateInline,)
     fieldsets = (
         (None, {"fields": (("slug", "name"), ("quantity", "unit"), ("resolution", "timezone"))}),
-        ("Calendar", {"fields": (("country", "subdivision"),)}),
-        ("Use", {"fields": (("allows_export", "scheduled"),)}),
+        ("Calendar and place", {"fields": (("country", "subdivision"), ("latitude", "longitude"))}),
+        ("Use", {"fields": ("preprocessing", ("allows_export", "scheduled"))}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Series | None = None) -> tuple[str, ...]:
@@ -49,23 +61,6 @@ class SeriesAdmin(SimpleHistoryAdmin, ModelAdmin):
     @display(description="Resolution", ordering="resolution")
     def interval(self, series: Series) -> str:
         return format_duration(series.resolution)
-
-
-@admin.register(Source)
-class SourceAdmin(SimpleHistoryAdmin, ModelAdmin):
-    """Sources; every edit stays in the history."""
-
-    list_display = ("slug", "name", "kind", "url", "delay", "enabled", "scheduled")
-    list_filter = ("kind", "enabled", "scheduled")
-    list_select_related = False
-    search_fields = ("slug", "name", "url")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Source | None = None) -> bool:
-        return False
-
-    @display(description="Availability delay", ordering="availability_delay")
-    def delay(self, source: Source) -> str:
-        return "live" if source.availability_delay is None else format_duration(source.availability_delay)
 
 
 @admin.register(Observation)

@@ -143,7 +143,7 @@ class SourceViewSet(viewsets.ReadOnlyModelViewSet[Source]):
     serializer_class = SourceSerializer
     lookup_field = "slug"
     lookup_value_regex = SLUG
-    filterset_fields = ("enabled", "scheduled")
+    filterset_fields = ("kind", "feeds", "enabled", "scheduled")
     permissions_by_method = {"GET": "series.view_source"}  # noqa: RUF012
 
 

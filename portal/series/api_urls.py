@@ -1,4 +1,4 @@
-"""Addresses of series, sources, observations, weather forecasts and quarantine under /api/v1/."""
+"""Addresses of series, sources, ingest runs, observations, weather forecasts and quarantine under /api/v1/."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from portal.series.api import ObservationsBulkView, SeriesViewSet, SourceViewSet, WeatherForecastsBulkView
+from portal.series.ingests.api import IngestRunViewSet
 from portal.series.quarantine.api import QuarantineViewSet
 
 router = SimpleRouter()
 router.register("series", SeriesViewSet, basename="series")
 router.register("sources", SourceViewSet, basename="sources")
+router.register("ingest-runs", IngestRunViewSet, basename="ingest-run")
 router.register("quarantine", QuarantineViewSet, basename="quarantine")
 
 urlpatterns = [

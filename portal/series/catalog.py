@@ -33,7 +33,6 @@ def load_catalog(catalog: Mapping[str, Any]) -> list[str]:
             _apply_covariates(entry, changes)
         for entry in _entries(catalog, "sources"):
             _apply("source", Source, SourceSerializer, entry, changes)
-            _check_columns(entry)
     return changes
 
 
@@ -78,11 +77,10 @@ def _apply_covariates(entry: dict[str, Any], changes: list[str]) -> None:
     changes.append(f"set the covariates of the series {series}")
 
 
-def _check_columns(entry: dict[str, Any]) -> None:
-    named = {column["series"] for column in entry["options"]["columns"]}
-    if unknown := named - set(Series.objects.filter(slug__in=named).values_list("slug", flat=True)):
-        raise CatalogError(f"source {entry['slug']}: there is no series {', '.join(sorted(unknown))}")
-
-
 def _in_words(errors: Any) -> str:
-    return "; ".join(f"{name}: {messages}" for name, messages in errors.items())
+    return "; ".join(f"{name}: {_message(messages)}" for name, messages in errors.items())
+
+
+def _message(messages: Any) -> str:
+    plain = isinstance(messages, list) and all(isinstance(message, str) for message in messages)
+    return " ".join(messages) if plain else str(messages)

@@ -3,58 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from math import isfinite
-from typing import Any
-from zoneinfo import available_timezones
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
-DAY = timedelta(days=1)
-
-
-def validate_timezone(name: str) -> None:
-    """An IANA zone such as Australia/Melbourne."""
-    if name not in available_timezones():
-        raise ValidationError(f"{name} is not an IANA timezone such as Australia/Melbourne.", code="timezone")
-
-
-def validate_resolution(resolution: timedelta) -> None:
-    """Whole minutes that divide a day, so that the grid is the same on every day."""
-    if resolution <= timedelta(0) or resolution % timedelta(minutes=1) or resolution > DAY or DAY % resolution:
-        raise ValidationError("A resolution is a whole number of minutes that divides a day.", code="resolution")
-
-
-def validate_options(options: Any) -> None:
-    """How a file is read: ``{time_column, time_zone?, columns: [{column, series, scale?}]}``, and nothing else."""
-    if not isinstance(options, dict) or set(options) - {"time_column", "time_zone", "columns"}:
-        raise ValidationError("Options are time_column, time_zone and columns.", code="options")
-    if not _is_name(options.get("time_column")):
-        raise ValidationError("time_column names the column of the times.", code="options")
-    if "time_zone" in options:
-        if not isinstance(options["time_zone"], str):
-            raise ValidationError("time_zone is the name of an IANA timezone.", code="options")
-        validate_timezone(options["time_zone"])
-    columns = options.get("columns")
-    if not isinstance(columns, list) or not columns:
-        raise ValidationError("columns is a list of {column, series, scale}.", code="options")
-    for column in columns:
-        if not isinstance(column, dict) or set(column) - {"column", "series", "scale"}:
-            raise ValidationError("Each of the columns is {column, series, scale}.", code="options")
-        if not _is_name(column.get("column")) or not _is_name(column.get("series")):
-            raise ValidationError("Each of the columns names a column and a series.", code="options")
-        scale = column.get("scale", 1)
-        if isinstance(scale, bool) or not isinstance(scale, int | float) or not isfinite(scale) or scale == 0:
-            raise ValidationError("The scale of a column is a number other than 0.", code="options")
-
-
-def _is_name(text: Any) -> bool:
-    return isinstance(text, str) and bool(text.strip())
+from portal.series.validators import DAY, validate_resolution, validate_timezone
 
 
 class Series(models.Model):
@@ -190,6 +147,18 @@ class Source(models.Model):
     def __str__(self) -> str:
         return self.slug
 
+    @property
+    def fed(self) -> list[str]:
+        """The slugs of the series that its columns feed, in their order."""
+        columns = self.options.get("columns", []) if isinstance(self.options, dict) else []
+        return list(dict.fromkeys(column["series"] for column in columns))
+
+    def clean(self) -> None:
+        """What is required, taken and refused depends on the kind: see `portal.series.source_kinds`."""
+        from portal.series.source_kinds import check_source
+
+        check_source(kind=self.kind, feeds=self.feeds, url=self.url, connection=self.connection, options=self.options)
+
 
 class Observation(models.Model):
     """A value as known from `known_at` on. Rows are only ever added; a correction is a later row of the same time.
@@ -273,11 +242,22 @@ class IngestRun(models.Model):
             models.CheckConstraint(
                 condition=Q(state="failed") | Q(error=""), name="series_only_a_failed_ingest_has_an_error"
             ),
+            models.CheckConstraint(
+                condition=Q(period_start__isnull=True)
+                | Q(period_end__isnull=True)
+                | Q(period_start__lt=F("period_end")),
+                name="series_ingested_period_not_empty",
+            ),
         )
         indexes = (models.Index(fields=("source", "-started_at"), name="series_ingest_newest"),)
 
     def __str__(self) -> str:
         return f"{self.source} as of {self.as_of:%Y-%m-%d %H:%M}Z"
+
+    @property
+    def airflow(self) -> dict[str, str]:
+        """The Airflow run behind it, as other facts name theirs."""
+        return {"dag_id": self.dag_id, "run_id": self.run_id}
 
 
 class QuarantinedRow(models.Model):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
+from django.core.exceptions import ValidationError as ModelValidationError
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from portal.core.resolution import DurationField
 from portal.registry.models import ModelVersion
-from portal.series.models import Covariate, Series, Source, validate_resolution
+from portal.series.models import Covariate, Series, Source
+from portal.series.source_kinds import check_source
+from portal.series.validators import validate_resolution
 
 
 class ChampionSerializer(serializers.ModelSerializer[ModelVersion]):
@@ -35,10 +39,26 @@ class CovariateSerializer(serializers.ModelSerializer[Covariate]):
         return weight
 
 
+class DegreesField(serializers.FloatField):
+    """A latitude or longitude, from −`max_value` to `max_value`; null: the place is not known."""
+
+    def __init__(self, *, max_value: float, **kwargs: Any) -> None:
+        super().__init__(min_value=-max_value, max_value=max_value, allow_null=True, required=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> float:
+        degrees = super().to_internal_value(data)
+        # Python reads the text “nan”, and a NaN is beyond no bound.
+        if isnan(degrees) or isinstance(data, bool):
+            self.fail("invalid")
+        return degrees
+
+
 class SeriesSerializer(serializers.ModelSerializer[Series]):
     """A series with its covariates and the model that publishes it."""
 
     resolution = DurationField(validators=[validate_resolution])
+    latitude = DegreesField(max_value=90, help_text="Degrees north")
+    longitude = DegreesField(max_value=180, help_text="Degrees east")
     covariates = CovariateSerializer(many=True, required=False)
     champion = serializers.SerializerMethodField()
 
@@ -53,7 +73,10 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
             "resolution",
             "country",
             "subdivision",
+            "latitude",
+            "longitude",
             "allows_export",
+            "preprocessing",
             "scheduled",
             "covariates",
             "champion",
@@ -68,6 +91,10 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
         unknown = sorted(set(self.initial_data) - set(self.fields))
         if unknown:
             raise serializers.ValidationError(dict.fromkeys(unknown, "A series has no such field."))
+        place = {name: attrs.get(name, getattr(self.instance, name, None)) for name in ("latitude", "longitude")}
+        missing = [name for name, degrees in place.items() if degrees is None]
+        if len(missing) == 1:
+            raise serializers.ValidationError({missing[0]: "A place has a latitude and a longitude, or neither."})
         return attrs
 
     def validate_slug(self, slug: str) -> str:
@@ -84,14 +111,38 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
 
 
 class SourceSerializer(serializers.ModelSerializer[Source]):
-    """Where rows come from."""
+    """Where rows come from, and which series they feed; its options depend on its kind."""
 
     availability_delay = DurationField(allow_null=True, required=False)
 
     class Meta:
         model = Source
-        fields = ("slug", "name", "kind", "url", "options", "availability_delay", "enabled", "scheduled")
+        fields = (
+            "slug",
+            "name",
+            "kind",
+            "feeds",
+            "url",
+            "connection",
+            "options",
+            "availability_delay",
+            "enabled",
+            "scheduled",
+        )
         extra_kwargs = {"options": {"required": True}}  # noqa: RUF012
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        so_far = self.instance or Source()
+        facts = {name: attrs.get(name, getattr(so_far, name)) for name in _DEPENDENT}
+        try:
+            check_source(**facts)
+        except ModelValidationError as error:
+            raise serializers.ValidationError(error.message_dict) from error
+        return attrs
+
+
+_DEPENDENT = ("kind", "feeds", "url", "connection", "options")
+"""The facts of a source that must fit each other."""
 
 
 class ObservationSerializer(serializers.Serializer[dict[str, Any]]):

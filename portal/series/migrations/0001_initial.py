@@ -33,7 +33,6 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         default=dict,
                         help_text="time_column, time_zone, columns: [{column, series, scale}]",
-                        validators=[portal.series.models.validate_options],
                     ),
                 ),
                 (
@@ -136,7 +135,6 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         default=dict,
                         help_text="time_column, time_zone, columns: [{column, series, scale}]",
-                        validators=[portal.series.models.validate_options],
                     ),
                 ),
                 (

@@ -39,6 +39,7 @@ def form(series: Series, **changes: Any) -> dict[str, Any]:
         "timezone": series.timezone,
         "country": series.country,
         "subdivision": series.subdivision,
+        "preprocessing": series.preprocessing,
         "covariates-TOTAL_FORMS": 0,
         "covariates-INITIAL_FORMS": 0,
         **changes,
@@ -85,13 +86,6 @@ def test_a_bad_timezone_is_refused_on_the_page(
     change = reverse("admin:series_series_change", args=(series.pk,))
     answer = browser("data_engineer").post(change, form(series, timezone="Mars/Olympus"))
     assert "Mars/Olympus is not an IANA timezone" in text(answer)
-
-
-def test_options_that_no_file_can_be_read_by_are_refused_on_the_page(browser: Callable[[str], Client]) -> None:
-    source = Source.objects.create(slug="archive", name="Archive", url="a.csv")
-    change = reverse("admin:series_source_change", args=(source.pk,))
-    sent = {"slug": "archive", "name": "Archive", "kind": "file", "url": "a.csv", "options": '{"columns": 5}'}
-    assert "time_column names the column of the times" in text(browser("data_engineer").post(change, sent))
 
 
 def test_observations_are_looked_at_and_nothing_else(

@@ -145,7 +145,7 @@ def _put(catalog: Any, path: str, value: object) -> None:
         ("sources.0.options.columns.0.scale", 0, "source archive: options"),
         ("sources.0.options.columns.0.scale", "1000", "source archive: options"),
         ("sources.0.options.columns.0.unit", "MW", "source archive: options"),
-        ("sources.0.options.columns.0.series", "atlantis", "source archive: there is no series atlantis"),
+        ("sources.0.options.columns.0.series", "atlantis", "source archive: options: .*atlantis.*there is no series"),
         ("models", [], "a catalog is"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``python -m portal bootstrap --secrets FILE``: groups, people, the service token and the default alert rule.
+"""``python -m portal bootstrap --secrets FILE``: groups, people, the service token and the default alert rules.
 
 FILE is JSON, ``{"users": {name: password}, "service_token": …}``; other keys in it are kept. Missing passwords and the
 token are written back. Run it as often as you like.
@@ -16,12 +16,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from portal.alerts.operations import ensure_default_rule
+from portal.alerts.operations import ensure_default_rules
 from portal.core.access import ensure_access
 
 
 class Command(BaseCommand):
-    help = "Make groups, people, the service account with its token, and the default alert rule. Idempotent."
+    help = "Make groups, people, the service account with its token, and the default alert rules. Idempotent."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--secrets", type=Path, required=True, metavar="FILE", help="JSON; read and written back")
@@ -34,7 +34,7 @@ class Command(BaseCommand):
                 service_token=known.get("service_token"),
                 mail_domain=settings.ALERT_FROM_EMAIL.rpartition("@")[2].rstrip(">"),
             )
-            ensure_default_rule()
+            ensure_default_rules()
             # Within the transaction: a token that could not be written down would be lost.
             _write(secrets, {**known, "users": dict(access.passwords), "service_token": access.service_token})
         for change in access.changes or ["nothing to do"]:

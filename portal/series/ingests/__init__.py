@@ -1,0 +1,1 @@
+"""Ingest runs: readings of sources, how far they are, and what became of the rows."""
