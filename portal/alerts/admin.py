@@ -35,36 +35,61 @@ class AlertRuleAdmin(SimpleHistoryAdmin, ModelAdmin):
 
     list_display = ("name", "signal", "scope", "minimum_severity", "notify_operators", "addresses", "enabled")
     list_filter = ("enabled", "signal", "minimum_severity")
-    list_select_related = ("series",)
+    list_select_related = ("series", "source")
     search_fields = ("name", "addresses")
     fieldsets = (
         (None, {"fields": ("name", "enabled")}),
-        ("When", {"fields": ("signal", "series", "minimum_severity")}),
+        ("When", {"fields": ("signal", ("series", "source"), "minimum_severity")}),
         ("Whom to mail", {"fields": ("notify_operators", "addresses")}),
     )
 
-    @display(description="Series", ordering="series__slug")
+    @display(description="Scope")
     def scope(self, obj: AlertRule) -> str:
-        return obj.series.slug if obj.series else "every series"
+        every = "every source" if obj.signal == AlertRule.Signal.INGEST_FAILED else "every series"
+        return str(obj.series or obj.source or every)
+
+
+_CARE = ("Who looks after it", {"fields": (("acknowledged_by", "acknowledged_at"),)})
+_CHECK_FIELDS = (
+    (None, {"fields": (("series", "state_badge"), ("check_name", "engine"), ("severity", "rule"))}),
+    ("What happened", {"fields": (("fired_at", "first_run"), ("latest_run", "resolved_by"), "resolved_at")}),
+    _CARE,
+)
+_INGEST_FIELDS = (
+    (None, {"fields": (("source", "state_badge"), ("severity", "rule"), "message")}),
+    (
+        "What happened",
+        {"fields": (("fired_at", "first_ingest"), ("latest_ingest", "resolved_by_ingest"), "resolved_at")},
+    ),
+    _CARE,
+)
+
+
+def _check_that_failed(alert: Alert) -> dict[str, Any]:
+    result = alert.latest_run and alert.latest_run.results.filter(engine=alert.engine, name=alert.check_name).first()
+    return {
+        "result": result,
+        "value": shown(result.value if result else None),
+        "threshold": shown(result.threshold if result else None),
+    }
 
 
 @admin.register(Alert)
 class AlertAdmin(RecordAdmin):
     """Alerts: read only but for the acknowledgement."""
 
-    list_display = ("check_name", "series", "state_label", "severity", "fired_at", "acknowledged_by", "resolved_at")
-    list_filter = ("state", "severity", "series", "rule")
-    list_select_related = ("series", "acknowledged_by")
-    search_fields = ("check_name", "series__slug")
+    list_display = ("what", "subject", "state_label", "severity", "fired_at", "acknowledged_by", "resolved_at")
+    list_filter = ("state", "severity", "rule", "series", "source")
+    list_select_related = ("series", "source", "acknowledged_by")
+    search_fields = ("check_name", "series__slug", "source__slug", "message")
     date_hierarchy = "fired_at"
     actions = ("acknowledge_selected",)
     actions_detail = ("acknowledge",)
-    fieldsets = (
-        (None, {"fields": (("series", "state_badge"), ("check_name", "engine"), ("severity", "rule"))}),
-        ("What happened", {"fields": (("fired_at", "first_run"), ("latest_run", "resolved_by"), "resolved_at")}),
-        ("Who looks after it", {"fields": (("acknowledged_by", "acknowledged_at"),)}),
-    )
     readonly_fields = ("state_badge",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Alert | None = None) -> Any:
+        """Of a check or of an ingest, as the alert is about the one or the other."""
+        return _CHECK_FIELDS if obj is None or obj.series_id else _INGEST_FIELDS
 
     def has_acknowledge_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("alerts.acknowledge_alert")
@@ -74,6 +99,14 @@ class AlertAdmin(RecordAdmin):
         if not Alert.objects.filter(pk=object_id, state=Alert.State.FIRING).exists():
             return []
         return super().get_actions_detail(request, object_id)
+
+    @display(description="What", ordering="check_name")
+    def what(self, obj: Alert) -> str:
+        return obj.check_name or "could not be read"
+
+    @display(description="Of")
+    def subject(self, obj: Alert) -> str:
+        return str(obj.series or obj.source)
 
     @display(description="State", ordering="state", label=STATE_COLOURS)
     def state_label(self, obj: Alert) -> tuple[str, str]:
@@ -105,16 +138,13 @@ class AlertAdmin(RecordAdmin):
         if request.method == "POST":
             self._acknowledge(request, alert)
             return HttpResponseRedirect(page)
-        result = alert.latest_run.results.filter(engine=alert.engine, name=alert.check_name).first()
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"Acknowledge {alert.check_name} of {alert.series}",
+            "title": f"Acknowledge {alert.about}" if alert.series else f"Acknowledge that {alert.source} was not read",
             "alert": alert,
-            "result": result,
-            "value": shown(result.value if result else None),
-            "threshold": shown(result.threshold if result else None),
             "back": page,
+            **(_check_that_failed(alert) if alert.series else {}),
         }
         return TemplateResponse(request, "alerts/acknowledge.html", context)
 
@@ -129,7 +159,7 @@ class AlertAdmin(RecordAdmin):
         except operations.AlertError as refusal:
             messages.error(request, str(refusal))
         else:
-            messages.success(request, f"You look after “{alert.check_name}” of {alert.series}.")
+            messages.success(request, f"You look after {alert.about}.")
 
 
 @admin.register(OutboxMessage)

@@ -23,7 +23,7 @@ from portal.core.problems import Conflict
 class AlertRuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[AlertRule]):
     """Alert rules. They are made in the admin and changed there or here."""
 
-    queryset = AlertRule.objects.select_related("series").order_by("name")
+    queryset = AlertRule.objects.select_related("series", "source").order_by("name")
     serializer_class = AlertRuleSerializer
     permissions_by_method = {"GET": "alerts.view_alertrule", "PATCH": "alerts.change_alertrule"}  # noqa: RUF012
 
@@ -41,13 +41,15 @@ class AlertFilter(django_filters.FilterSet):
     """What a list of alerts can be narrowed by."""
 
     series = django_filters.CharFilter("series__slug")
+    source = django_filters.CharFilter("source__slug")
+    signal = django_filters.ChoiceFilter(field_name="rule__signal", choices=AlertRule.Signal.choices)
     state = django_filters.ChoiceFilter(choices=Alert.State.choices)
 
 
 class AlertViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Alert]):
     """Alerts, newest first."""
 
-    queryset = Alert.objects.select_related("rule", "series", "acknowledged_by").order_by("-fired_at", "-pk")
+    queryset = Alert.objects.select_related("rule", "series", "source", "acknowledged_by").order_by("-fired_at", "-pk")
     serializer_class = AlertSerializer
     filterset_class = AlertFilter
     permissions_by_method = {"GET": "alerts.view_alert"}  # noqa: RUF012

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -10,11 +12,19 @@ from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
 
+def _about(model: str, help_text: str) -> models.ForeignKey[Any, Any]:
+    """The reference of an alert to a run that changed it."""
+    return models.ForeignKey(
+        model, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text=help_text
+    )
+
+
 class AlertRule(models.Model):
     """When to wake whom."""
 
     class Signal(models.TextChoices):
         CHECK_FAILED = "check_failed", "A data check failed"
+        INGEST_FAILED = "ingest_failed", "A source could not be read"
 
     class Severity(models.TextChoices):
         WARNING = "warning", "Warning"
@@ -28,7 +38,15 @@ class AlertRule(models.Model):
         null=True,
         blank=True,
         related_name="alert_rules",
-        help_text="Empty: every series",
+        help_text="Of checks; empty: every series",
+    )
+    source = models.ForeignKey(
+        "series.Source",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="alert_rules",
+        help_text="Of ingests; empty: every source",
     )
     minimum_severity = models.CharField(max_length=16, choices=Severity.choices, default=Severity.FATAL)
     notify_operators = models.BooleanField(default=True, help_text="Mail every active member of the group “operator”")
@@ -46,6 +64,12 @@ class AlertRule(models.Model):
                 name="alerts_enabled_rule_has_recipients",
                 violation_error_message="An enabled rule needs somebody to mail: the operators, an address, or both.",
             ),
+            models.CheckConstraint(
+                condition=Q(signal="check_failed", source__isnull=True)
+                | Q(signal="ingest_failed", series__isnull=True),
+                name="alerts_rule_scope_fits_its_signal",
+                violation_error_message="A rule on checks is narrowed by series, one on ingests by source.",
+            ),
         )
 
     def __str__(self) -> str:
@@ -53,7 +77,10 @@ class AlertRule(models.Model):
 
 
 class Alert(models.Model):
-    """A rule that found something: open from the first failure until the check passes again."""
+    """A rule that found something, open from the first failure until all is well again.
+
+    It is about a check of a series and stands on check runs, or about the ingest of a source and stands on ingest runs.
+    """
 
     class State(models.TextChoices):
         FIRING = "firing", "Firing"
@@ -61,26 +88,27 @@ class Alert(models.Model):
         RESOLVED = "resolved", "Resolved"
 
     rule = models.ForeignKey(AlertRule, on_delete=models.PROTECT, related_name="alerts")
-    series = models.ForeignKey("series.Series", on_delete=models.PROTECT, related_name="alerts")
-    engine = models.CharField(max_length=32)
-    check_name = models.CharField(max_length=128)
     severity = models.CharField(max_length=16, choices=AlertRule.Severity.choices)
     state = models.CharField(max_length=16, choices=State.choices, default=State.FIRING)
-    first_run = models.ForeignKey(
-        "quality.CheckRun", on_delete=models.PROTECT, related_name="+", help_text="The run that opened it"
-    )
-    latest_run = models.ForeignKey(
-        "quality.CheckRun", on_delete=models.PROTECT, related_name="+", help_text="The newest run that failed"
-    )
     fired_at = models.DateTimeField()
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="acknowledged_alerts"
     )
     acknowledged_at = models.DateTimeField(null=True, blank=True)
-    resolved_by = models.ForeignKey(
-        "quality.CheckRun", on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="What passed"
-    )
     resolved_at = models.DateTimeField(null=True, blank=True)
+
+    series = models.ForeignKey("series.Series", on_delete=models.PROTECT, null=True, blank=True, related_name="alerts")
+    engine = models.CharField(max_length=32, blank=True)
+    check_name = models.CharField(max_length=128, blank=True)
+    first_run = _about("quality.CheckRun", "The check run that opened it")
+    latest_run = _about("quality.CheckRun", "The newest check run that failed")
+    resolved_by = _about("quality.CheckRun", "The check run that passed")
+
+    source = models.ForeignKey("series.Source", on_delete=models.PROTECT, null=True, blank=True, related_name="alerts")
+    message = models.TextField(blank=True, help_text="What was wrong when the source was read last")
+    first_ingest = _about("series.IngestRun", "The ingest run that opened it")
+    latest_ingest = _about("series.IngestRun", "The newest ingest run that failed")
+    resolved_by_ingest = _about("series.IngestRun", "The ingest run that was done")
 
     class Meta:
         ordering = ("-fired_at", "-pk")
@@ -91,20 +119,53 @@ class Alert(models.Model):
                 condition=~Q(state="resolved"),
                 name="alerts_one_open_alert_per_check",
             ),
+            models.UniqueConstraint(
+                fields=("rule", "source"), condition=~Q(state="resolved"), name="alerts_one_open_alert_per_source"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    series__isnull=False,
+                    first_run__isnull=False,
+                    latest_run__isnull=False,
+                    source__isnull=True,
+                    first_ingest__isnull=True,
+                    latest_ingest__isnull=True,
+                    resolved_by_ingest__isnull=True,
+                )
+                | Q(
+                    source__isnull=False,
+                    first_ingest__isnull=False,
+                    latest_ingest__isnull=False,
+                    series__isnull=True,
+                    engine="",
+                    check_name="",
+                    first_run__isnull=True,
+                    latest_run__isnull=True,
+                    resolved_by__isnull=True,
+                ),
+                name="alerts_about_a_check_or_an_ingest",
+            ),
             models.CheckConstraint(
                 condition=~Q(state="acknowledged") | Q(acknowledged_by__isnull=False, acknowledged_at__isnull=False),
                 name="alerts_acknowledged_by_someone",
             ),
             models.CheckConstraint(
-                condition=Q(state="resolved", resolved_at__isnull=False, resolved_by__isnull=False)
-                | (~Q(state="resolved") & Q(resolved_at__isnull=True, resolved_by__isnull=True)),
+                condition=Q(state="resolved", resolved_at__isnull=False)
+                & (Q(resolved_by__isnull=False) | Q(resolved_by_ingest__isnull=False))
+                | ~Q(state="resolved")
+                & Q(resolved_at__isnull=True, resolved_by__isnull=True, resolved_by_ingest__isnull=True),
                 name="alerts_resolved_by_a_run",
             ),
         )
         indexes = (models.Index(fields=("state", "-fired_at"), name="alerts_state_fired_at"),)
 
     def __str__(self) -> str:
-        return f"{self.series}: {self.check_name} {self.state}"
+        return f"{self.about} {self.state}"
+
+    @property
+    def about(self) -> str:
+        """What it is about, as a sentence has it."""
+        return f"“{self.check_name}” of {self.series}" if self.series_id else f"the ingest of {self.source}"
 
 
 class OutboxMessage(models.Model):

@@ -11,16 +11,21 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 
+from portal.alerts.channels.email import render_checks, render_ingest
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
 from portal.alerts.outbox import enqueue
 from portal.core.permissions import require
 
 if TYPE_CHECKING:
     from portal.quality.models import CheckResult, CheckRun
+    from portal.series.models import IngestRun
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_RULE = "A failed check mails the operators"
+DEFAULT_RULES = {
+    AlertRule.Signal.CHECK_FAILED: "A failed check mails the operators",
+    AlertRule.Signal.INGEST_FAILED: "A source that cannot be read mails the operators",
+}
 
 
 class AlertError(Exception):
@@ -31,10 +36,13 @@ class NotFiring(AlertError):
     """Only a firing alert can be acknowledged."""
 
 
-def ensure_default_rule() -> AlertRule:
-    """The rule that mails the operators when a check fails, made where no rule for failed checks exists yet."""
-    rule = AlertRule.objects.filter(signal=AlertRule.Signal.CHECK_FAILED).order_by("pk").first()
-    return rule or AlertRule.objects.create(name=DEFAULT_RULE)
+def ensure_default_rules() -> list[AlertRule]:
+    """A rule per signal that mails the operators, each made where no rule for its signal exists yet."""
+    return [
+        AlertRule.objects.filter(signal=signal).order_by("pk").first()
+        or AlertRule.objects.create(signal=signal, name=name)
+        for signal, name in DEFAULT_RULES.items()
+    ]
 
 
 def change_rule(rule: AlertRule, *, by: User, changes: Mapping[str, Any]) -> AlertRule:
@@ -53,14 +61,15 @@ def require_firing(alert: Alert) -> None:
     """Raise NotFiring, with what became of `alert`, unless somebody still has to look after it."""
     if alert.state != Alert.State.FIRING:
         by = f" by {alert.acknowledged_by}" if alert.state == Alert.State.ACKNOWLEDGED else ""
-        raise NotFiring(f"The alert “{alert.check_name}” of {alert.series} is {alert.state}{by}, not firing.")
+        raise NotFiring(f"The alert about {alert.about} is {alert.state}{by}, not firing.")
 
 
 def acknowledge_alert(alert: Alert, *, by: User, at: datetime) -> Alert:
     """Say that somebody looks after a firing alert. Raises NotPermitted, NotFiring."""
     require(by, "alerts.acknowledge_alert", doing="acknowledge alerts")
     with transaction.atomic():
-        locked = Alert.objects.select_for_update(of=("self",), no_key=True).select_related("series").get(pk=alert.pk)
+        alerts = Alert.objects.select_related("series", "source")
+        locked = alerts.select_for_update(of=("self",), no_key=True).get(pk=alert.pk)
         require_firing(locked)
         locked.state = Alert.State.ACKNOWLEDGED
         locked.acknowledged_by = by
@@ -104,9 +113,15 @@ def _apply_rule(rule: AlertRule, run: CheckRun, results: list[CheckResult], *, i
         elif result.status == result.Status.PASSED and alert is not None and run.as_of >= alert.latest_run.as_of:
             resolved.append(_resolve(alert, run, at=at))
     if fired:
-        enqueue(rule, run, alerts=fired, kind=OutboxMessage.Kind.FIRED, at=at)
+        _mail_about_checks(rule, run, fired, OutboxMessage.Kind.FIRED, at=at)
     if resolved and rule.enabled:
-        enqueue(rule, run, alerts=resolved, kind=OutboxMessage.Kind.RESOLVED, at=at)
+        _mail_about_checks(rule, run, resolved, OutboxMessage.Kind.RESOLVED, at=at)
+
+
+def _mail_about_checks(
+    rule: AlertRule, run: CheckRun, alerts: list[Alert], kind: OutboxMessage.Kind, *, at: datetime
+) -> None:
+    enqueue(rule, render_checks(rule, run, alerts=alerts, kind=kind), alerts=alerts, kind=kind, at=at)
 
 
 def _severe_enough(result: CheckResult, rule: AlertRule) -> bool:
@@ -139,3 +154,61 @@ def _resolve(alert: Alert, run: CheckRun, *, at: datetime) -> Alert:
     alert.resolved_at = at
     alert.save(update_fields=("state", "resolved_by", "resolved_at"))
     return alert
+
+
+def evaluate_ingest_run(run: IngestRun, *, at: datetime) -> None:
+    """Fire and resolve alerts by the end of an ingest run. To be called in the transaction that ends the run.
+
+    A source has one open alert per rule. A run that is done resolves it only if it read the source as of the same time
+    as the newest failure or later: a backfill of a good past day says nothing about today.
+    """
+    scope = Q(enabled=True, signal=AlertRule.Signal.INGEST_FAILED) & (Q(source=None) | Q(source=run.source_id))
+    open_here = Alert.objects.filter(source=run.source_id).exclude(state=Alert.State.RESOLVED)
+    # A rule that was disabled or narrowed since still has its open alert resolved.
+    rules = AlertRule.objects.filter(scope | Q(pk__in=open_here.values("rule")))
+    for rule in rules.select_for_update(no_key=True).order_by("pk"):
+        in_scope = rule.enabled and rule.source_id in (None, run.source_id)
+        alert = open_here.filter(rule=rule).select_related("latest_ingest").first()
+        if run.state == run.State.FAILED:
+            if alert is not None:
+                _fail_to_read_again(alert, run)
+            elif in_scope:
+                _mail_about_ingest(rule, run, _fire_about(rule, run, at=at), OutboxMessage.Kind.FIRED, at=at)
+        elif alert is not None and run.as_of >= _newest_failure(alert):
+            _resolve_by_ingest(alert, run, at=at)
+            if rule.enabled:
+                _mail_about_ingest(rule, run, alert, OutboxMessage.Kind.RESOLVED, at=at)
+
+
+def _fire_about(rule: AlertRule, run: IngestRun, *, at: datetime) -> Alert:
+    return Alert.objects.create(
+        rule=rule,
+        source=run.source,
+        severity=AlertRule.Severity.FATAL,
+        message=run.error,
+        first_ingest=run,
+        latest_ingest=run,
+        fired_at=at,
+    )
+
+
+def _fail_to_read_again(alert: Alert, run: IngestRun) -> None:
+    if run.as_of >= _newest_failure(alert):
+        alert.latest_ingest, alert.message = run, run.error
+        alert.save(update_fields=("latest_ingest", "message"))
+
+
+def _resolve_by_ingest(alert: Alert, run: IngestRun, *, at: datetime) -> None:
+    alert.state = Alert.State.RESOLVED
+    alert.resolved_by_ingest, alert.resolved_at = run, at
+    alert.save(update_fields=("state", "resolved_by_ingest", "resolved_at"))
+
+
+def _newest_failure(alert: Alert) -> datetime:
+    return alert.latest_ingest.as_of
+
+
+def _mail_about_ingest(
+    rule: AlertRule, run: IngestRun, alert: Alert, kind: OutboxMessage.Kind, *, at: datetime
+) -> None:
+    enqueue(rule, render_ingest(rule, run, alert=alert, kind=kind), alerts=[alert], kind=kind, at=at)

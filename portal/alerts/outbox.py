@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -18,12 +17,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from portal.alerts.channels.email import DeliveryFailed, render, send
+from portal.alerts.channels.email import DeliveryFailed, EmailContent, send
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
 from portal.alerts.queries import recipients
-
-if TYPE_CHECKING:
-    from portal.quality.models import CheckRun
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +30,13 @@ LONGEST_RETRY = timedelta(minutes=15)
 
 
 def enqueue(
-    rule: AlertRule, run: CheckRun, *, alerts: Sequence[Alert], kind: OutboxMessage.Kind, at: datetime
+    rule: AlertRule, content: EmailContent, *, alerts: Sequence[Alert], kind: OutboxMessage.Kind, at: datetime
 ) -> list[OutboxMessage]:
-    """Write one mail per recipient of `rule` about what `run` did to `alerts`. To be called in their transaction."""
+    """Write one mail per recipient of `rule` about what became of `alerts`. To be called in their transaction."""
     to = recipients(rule)
     if not to:
-        logger.warning("Nobody to mail about %s: the rule %r has no recipient with an address.", run, rule.name)
+        logger.warning("Nobody to mail %r: the rule %r has no recipient with an address.", content.subject, rule.name)
         return []
-    content = render(rule, run, alerts=alerts, kind=kind)
     domain = urlsplit(settings.PORTAL_PUBLIC_URL).hostname or "gridcast.invalid"
     first_mails = dict(
         OutboxMessage.objects.filter(alerts__in=alerts, kind=OutboxMessage.Kind.FIRED)

@@ -8,18 +8,31 @@ from django.core.exceptions import ValidationError as ModelValidationError
 from rest_framework import serializers
 
 from portal.alerts.models import Alert, AlertRule
-from portal.series.models import Series
+from portal.series.models import Series, Source
 
 
 class AlertRuleSerializer(serializers.ModelSerializer[AlertRule]):
-    """A rule; `series` null means every series."""
+    """A rule; `series` null means every series (of checks), `source` null every source (of ingests)."""
 
     series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.all(), allow_null=True)
+    source = serializers.SlugRelatedField(  # type: ignore[assignment]  # a field of this name, as the contract has it
+        slug_field="slug", queryset=Source.objects.all(), allow_null=True
+    )
     addresses = serializers.ListField(child=serializers.EmailField(), max_length=50)
 
     class Meta:
         model = AlertRule
-        fields = ("id", "name", "signal", "series", "minimum_severity", "notify_operators", "addresses", "enabled")
+        fields = (
+            "id",
+            "name",
+            "signal",
+            "series",
+            "source",
+            "minimum_severity",
+            "notify_operators",
+            "addresses",
+            "enabled",
+        )
         read_only_fields = ("signal",)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -34,14 +47,18 @@ class AlertRuleSerializer(serializers.ModelSerializer[AlertRule]):
         return attrs
 
 
-_FIELDS = ("name", "signal", "series", "minimum_severity", "notify_operators", "addresses", "enabled")
+_FIELDS = ("name", "signal", "series", "source", "minimum_severity", "notify_operators", "addresses", "enabled")
 
 
 class AlertSerializer(serializers.ModelSerializer[Alert]):
-    """An alert: what failed, since when, and who looks after it."""
+    """An alert: what failed, since when, and who looks after it. It is about a check of a series, or about a source."""
 
     rule = serializers.SlugRelatedField[AlertRule](slug_field="name", read_only=True)
-    series = serializers.SlugRelatedField[Series](slug_field="slug", read_only=True)
+    signal = serializers.ChoiceField(source="rule.signal", choices=AlertRule.Signal.choices, read_only=True)
+    series = serializers.SlugRelatedField[Series](slug_field="slug", read_only=True, allow_null=True)
+    source = serializers.SlugRelatedField[Source](  # type: ignore[assignment]
+        slug_field="slug", read_only=True, allow_null=True
+    )
     acknowledged_by = serializers.CharField(source="acknowledged_by.username", read_only=True, default=None)
 
     class Meta:
@@ -49,16 +66,22 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
         fields = (
             "id",
             "rule",
+            "signal",
             "series",
             "engine",
             "check_name",
+            "source",
+            "message",
             "severity",
             "state",
             "first_run",
             "latest_run",
+            "first_ingest",
+            "latest_ingest",
             "fired_at",
             "acknowledged_by",
             "acknowledged_at",
             "resolved_by",
+            "resolved_by_ingest",
             "resolved_at",
         )

@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from portal.alerts.models import AlertRule
-from portal.alerts.operations import ensure_default_rule
+from portal.alerts.operations import ensure_default_rules
 from portal.quality.models import CheckRun
 from portal.quality.operations import Finding, record_check_run
 from portal.series.models import Series
@@ -107,8 +107,14 @@ def operator(make_user: Callable[..., User]) -> User:
 
 @pytest.fixture
 def rule(operator: User) -> AlertRule:
-    """The rule that comes with the portal; it mails olga."""
-    return ensure_default_rule()
+    """The rule on checks that comes with the portal; it mails olga."""
+    return ensure_default_rules()[0]
+
+
+@pytest.fixture
+def ingest_rule(rule: AlertRule) -> AlertRule:
+    """The rule on ingests that comes with the portal; it mails olga."""
+    return ensure_default_rules()[1]
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_acknowledging_twice_is_told_and_changes_nothing(check: Check, rule: Ale
     before = Alert.objects.get().acknowledged_at
     response = browser.post(acknowledge_page(alert), follow=True)
     (message,) = get_messages(response.wsgi_request)
-    assert str(message) == "The alert “missing_share” of victoria is acknowledged by olga, not firing."
+    assert str(message) == "The alert about “missing_share” of victoria is acknowledged by olga, not firing."
     assert Alert.objects.get().acknowledged_at == before
     question = browser.get(acknowledge_page(alert), follow=True)
     assert question.redirect_chain == [(reverse("admin:alerts_alert_change", args=(alert.pk,)), 302)]

@@ -30,12 +30,14 @@ def problem(response: Response, status: int) -> dict[str, Any]:
 
 
 def test_rules_are_listed_as_they_are(api: APIClient, rule: AlertRule) -> None:
-    assert api.get(RULES).json()["results"] == [
+    assert [listed["signal"] for listed in api.get(RULES).json()["results"]] == ["check_failed", "ingest_failed"]
+    assert api.get(RULES).json()["results"][:1] == [
         {
             "id": rule.pk,
             "name": "A failed check mails the operators",
             "signal": "check_failed",
             "series": None,
+            "source": None,
             "minimum_severity": "fatal",
             "notify_operators": True,
             "addresses": [],

@@ -13,11 +13,11 @@ from django.db import IntegrityError, connections, transaction
 
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
 from portal.alerts.operations import (
-    DEFAULT_RULE,
+    DEFAULT_RULES,
     NotFiring,
     acknowledge_alert,
     change_rule,
-    ensure_default_rule,
+    ensure_default_rules,
 )
 from portal.alerts.queries import recipients
 from portal.core.permissions import NotPermitted
@@ -70,7 +70,7 @@ def test_a_disabled_rule_fires_nothing(check: Check, rule: AlertRule) -> None:
 def test_a_rule_of_another_series_fires_nothing(
     check: Check, rule: AlertRule, make_series: Callable[..., Series]
 ) -> None:
-    AlertRule.objects.update(series=make_series("england-wales"))
+    AlertRule.objects.filter(pk=rule.pk).update(series=make_series("england-wales"))
     check("failed")
     assert not Alert.objects.exists()
 
@@ -218,12 +218,14 @@ def test_recipients_are_active_operators_and_named_addresses_each_once(rule: Ale
     assert recipients(rule) == ["desk@example.org", "OLGA@example.org"]
 
 
-def test_the_default_rule_is_made_once_and_a_changed_one_is_kept(db: None) -> None:
-    rule = ensure_default_rule()
-    assert (rule.name, rule.enabled, rule.series, rule.notify_operators) == (DEFAULT_RULE, True, None, True)
-    AlertRule.objects.update(name="Ours", enabled=False)
-    assert ensure_default_rule().name == "Ours"
-    assert AlertRule.objects.count() == 1
+def test_a_default_rule_per_signal_is_made_once_and_a_changed_one_is_kept(db: None) -> None:
+    rules = ensure_default_rules()
+    assert {rule.signal: rule.name for rule in rules} == DEFAULT_RULES
+    for rule in rules:
+        assert (rule.enabled, rule.series, rule.source, rule.notify_operators) == (True, None, None, True)
+    AlertRule.objects.filter(signal="check_failed").update(name="Ours", enabled=False)
+    assert [rule.name for rule in ensure_default_rules()] == ["Ours", DEFAULT_RULES[AlertRule.Signal.INGEST_FAILED]]
+    assert AlertRule.objects.count() == 2
 
 
 def test_a_change_of_a_rule_keeps_who_changed_what(rule: AlertRule, operator: User, pipeline: User) -> None:

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from portal.alerts.models import Alert, OutboxMessage
-from portal.alerts.operations import ensure_default_rule
+from portal.alerts.operations import ensure_default_rules
 from portal.quality.models import CheckRun
 from portal.quality.operations import Finding, derive_status
 from portal.series.models import Series
@@ -87,7 +87,7 @@ def test_a_run_may_leave_out_what_was_not_measured(pipeline: APIClient, series: 
 def test_a_repeated_report_with_its_key_is_recorded_once_and_alarms_once(
     pipeline: APIClient, series: Series, operator: User
 ) -> None:
-    ensure_default_rule()
+    ensure_default_rules()
     body = run(result(status="failed"))
     first, again = (pipeline.post(RUNS, body, headers={"Idempotency-Key": "batch-1"}) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 201)

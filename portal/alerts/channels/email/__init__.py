@@ -1,6 +1,8 @@
-"""Alerts by mail: what a mail says (`content`, `templates/`) and how it leaves (`transport`)."""
+"""Alerts by mail: what a mail says (`checks`, `ingest`, `templates/`) and how it leaves (`transport`)."""
 
-from portal.alerts.channels.email.content import EmailContent, render
+from portal.alerts.channels.email.checks import render_checks
+from portal.alerts.channels.email.content import EmailContent
+from portal.alerts.channels.email.ingest import render_ingest
 from portal.alerts.channels.email.transport import DeliveryFailed, send
 
-__all__ = ["DeliveryFailed", "EmailContent", "render", "send"]
+__all__ = ["DeliveryFailed", "EmailContent", "render_checks", "render_ingest", "send"]
