@@ -175,8 +175,8 @@ class Strict(serializers.Serializer[dict[str, Any]]):
         return key in self.fields
 
     def _no_such(self, key: str) -> str:
-        near = get_close_matches(key, self.fields, n=1)
-        return f"did you mean {near[0]}?" if near else f"there are {', '.join(self.fields)}"
+        near = get_close_matches(key, self.fields, n=1, cutoff=0.7)
+        return f"did you mean {near[0]}?" if near else f"there are {', '.join(self.fields)}."
 
 
 def listed(words: Sequence[str]) -> str:
