@@ -19,7 +19,7 @@ SELECT DISTINCT ON (valid_time) valid_time, coalesce(value, 'NaN') AS value, kno
 WHERE series_id = %s AND valid_time >= %s AND valid_time < %s AND known_at <= %s
 ORDER BY valid_time DESC, known_at DESC
 """
-_NEWEST_ISSUE = """
+NEWEST_ISSUE = """
 SELECT DISTINCT ON (valid_time) valid_time, value, issue_time, known_at FROM series_weatherforecast
 WHERE series_id = %s AND valid_time >= %s AND valid_time < %s AND known_at <= %s AND known_at <= valid_time - %s
 ORDER BY valid_time DESC, issue_time DESC
@@ -61,7 +61,7 @@ def weather_forecasts(
     Columns valid_time, value, issue_time, known_at. A bound that is None is open. Times are timestamp[us, UTC].
     """
     columns = copy_out(
-        _NEWEST_ISSUE,
+        NEWEST_ISSUE,
         (series.pk, start or "-infinity", end or "infinity", as_of or "infinity", lead_time),
         types={"valid_time": "timestamptz", "value": "float8", "issue_time": "timestamptz", "known_at": "timestamptz"},
     )

@@ -42,7 +42,7 @@ def test_each_write_by_post_takes_an_idempotency_key(schema: dict[str, Any]) -> 
 
 
 def test_bulk_bodies_are_parquet_and_arrow(schema: dict[str, Any]) -> None:
-    for path in ("/api/v1/observations/bulk/", "/api/v1/forecasts/bulk/"):
+    for path in ("/api/v1/observations/bulk/", "/api/v1/weather-forecasts/bulk/", "/api/v1/forecasts/bulk/"):
         assert set(schema["paths"][path]["post"]["requestBody"]["content"]) == {
             "application/vnd.apache.parquet",
             "application/vnd.apache.arrow.stream",
