@@ -16,12 +16,13 @@ from portal.forecasts.models import ForecastRun, ForecastScore
 from portal.forecasts.queries import latest_run, run_values
 from portal.quality.models import CheckRun
 from portal.registry.models import ModelVersion
-from portal.series.models import Series
+from portal.series.models import QuarantinedRow, Series
 from portal.series.queries import observations, series_with_details
 
 HISTORY = timedelta(days=3)
 """Load shown before a forecast."""
 MOST_SERIES = 24
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         loads = series_with_details().filter(quantity=Series.Quantity.LOAD)
         context["gridcast_cards"] = [card_of(series) for series in loads[:MOST_SERIES]]
         context["gridcast_more"] = max(0, loads.count() - MOST_SERIES)
+    if request.user.has_perm("series.view_quarantinedrow"):
+        waiting = QuarantinedRow.objects.filter(status=QuarantinedRow.Status.OPEN).order_by()
+        context["gridcast_quarantined"] = waiting[:MOST_COUNTED].count()
     return context
 
 

@@ -54,14 +54,14 @@ class Verb:
 CORRECT = Verb(
     "correct",
     "Correct",
-    "is corrected",
+    "corrected",
     "What you fill in is stored, known from now on, if it keeps every rule. A line without a value is left out.",
     ActionVariant.PRIMARY,
 )
 REPLAY = Verb(
     "replay",
     "Replay",
-    "is accepted as it came",
+    "accepted as it came",
     "Its own values are stored as they came, known from now on, if they break no rule any more.",
     ActionVariant.PRIMARY,
     needs_reason=False,
@@ -69,7 +69,7 @@ REPLAY = Verb(
 DISMISS = Verb(
     "dismiss",
     "Dismiss",
-    "is dismissed",
+    "dismissed",
     "Nothing of it is stored. When the source is read again, it stays dismissed.",
     ActionVariant.DANGER,
 )
@@ -168,7 +168,7 @@ class QuarantinedRowAdmin(RecordAdmin):
                 messages.error(request, str(refusal))
                 return HttpResponseRedirect(page)
             else:
-                messages.success(request, f"{row} {CORRECT.done}.")
+                messages.success(request, f"{row} is {CORRECT.done}.")
                 return HttpResponseRedirect(page)
         return self._ask(request, CORRECT, [row], correction.reason, back=page, correction=correction)
 
@@ -264,8 +264,8 @@ class QuarantinedRowAdmin(RecordAdmin):
             messages.error(request, f"{len(refused) - REFUSALS_SHOWN} more rows were refused.")
         done = len(rows) - len(refused)
         if done:
-            what = str(rows[0]) if len(rows) == 1 else f"Each of {done} rows"
-            messages.success(request, f"{what} {verb.done}.")
+            what = str(rows[0]) if len(rows) == 1 else f"{done} of {len(rows)} rows"
+            messages.success(request, f"{what} {'is' if done == 1 else 'are'} {verb.done}.")
 
     def _ask(
         self,

@@ -92,7 +92,7 @@ class ReadingForm(forms.Form):
             if read.get(name)
         }
         if read.get("value") is not None:
-            initial["value"] = f"{read['value']!r}".removesuffix(".0")
+            initial["value"] = repr(float(read["value"])).removesuffix(".0")
         super().__init__(data, prefix=f"{series.slug}.{number}", initial=initial)
         self.series = series
         self.fields["valid_time"].label = f"Valid time ({series.timezone})"

@@ -106,7 +106,7 @@ def readings_of(row: QuarantinedRow) -> list[Reading]:
             Reading(
                 series=value["series"],
                 valid_time=read_moment(value["valid_time"]),
-                value=value["value"],
+                value=float(value["value"]),  # jsonb makes a long integer of a large float
                 issue_time=read_moment(issued) if issued else None,
             )
         )

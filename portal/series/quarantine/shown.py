@@ -70,4 +70,5 @@ def _time(text: str | None, series: Series | None) -> str:
 def _value(value: float | None, series: Series | None) -> str:
     if value is None:
         return NOTHING
-    return f"{value!r} {series.unit}" if series else repr(value)
+    text = repr(float(value)).removesuffix(".0")
+    return f"{text} {series.unit}" if series else text
