@@ -37,6 +37,7 @@ STATUS_COLOURS = {
 MOST_AT_ONCE = 5000
 """Rows that one request resolves: each is a transaction of a few milliseconds, and the browser waits."""
 REFUSALS_SHOWN = 5
+ROWS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class QuarantinedRowAdmin(RecordAdmin):
     actions_detail = ("correct", "replay", "dismiss")
     readonly_fields = ("status_badge", "row_as_it_came", "read", "stored")
     fieldsets = (
-        (None, {"fields": (("source", "file", "row"), ("rule", "recorded_at"), "message")}),
+        (None, {"fields": ("file", ("row", "source"), ("rule", "recorded_at"), "message")}),
         ("The row", {"fields": ("row_as_it_came", "read")}),
         (
             "What became of it",
@@ -291,6 +292,8 @@ class QuarantinedRowAdmin(RecordAdmin):
             "reason": form,
             "correction": correction,
             "selected": selected,
+            "rows": rows[:ROWS_SHOWN] if row is None else [],
+            "more": len(rows) - ROWS_SHOWN,
             "back": back,
         }
         return TemplateResponse(request, "series/resolve.html", context)

@@ -60,9 +60,10 @@ class ReasonForm(forms.Form):
         help_text="Stored with the row for good: how is this known?",
     )
 
-    def __init__(self, *args: Any, required: bool = True, **options: Any) -> None:
+    def __init__(self, *args: Any, required: bool = True, first: bool = True, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["reason"].required = required
+        self.fields["reason"].widget.attrs["autofocus"] = first
 
 
 class ReadingForm(forms.Form):
@@ -131,8 +132,10 @@ class Correction:
     """All that is asked for a correction: a line per series of the source, filled with what could be read, and why."""
 
     def __init__(self, row: QuarantinedRow, data: Any = None) -> None:
-        self.reason = ReasonForm(data)
+        self.reason = ReasonForm(data, first=False)
         self.lines = _lines(row, data)
+        if self.lines:
+            self.lines[0].fields["value"].widget.attrs["autofocus"] = True
         self.error = ""
 
     def is_valid(self) -> bool:
