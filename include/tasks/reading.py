@@ -57,8 +57,7 @@ class Reading:
             }
         )
         feeds = sorted({each["series"] for each in source["options"]["columns"]})
-        goes_on = record["position"] is not None
-        if goes_on:
+        if record["position"] is not None:
             _log.info("%s: goes on behind %s", source["slug"], record["position"])
         return cls(
             portal=run.portal,
@@ -71,8 +70,8 @@ class Reading:
             settings=run.settings,
             ingest_id=record["id"],
             position=record["position"],
-            counts={name: record[name] if goes_on else 0 for name in COUNTS},
-            notes=list(record["notes"]) if goes_on else [],
+            counts={name: record[name] for name in COUNTS},
+            notes=list(record["notes"]),
         )
 
     def request(self, access: Access) -> Request:

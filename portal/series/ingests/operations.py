@@ -31,8 +31,9 @@ def begin_ingest(
 ) -> tuple[IngestRun, bool]:
     """Begin to read a source in a run of a DAG, or go on with it. Returns the ingest run and whether it is new.
 
-    A known one that is running or failed goes on where it stopped: position, counts and notes are kept. One that is
-    done begins anew. Several at once for one source queue, so that a run of a DAG never has two.
+    A known one that is running or failed goes on at its position: counts and notes are kept. One that is done, or has
+    no position to go on at, begins anew, and the rows that it found bad before are not counted as seen. Several at once
+    for one source queue, so that a run of a DAG never has two.
 
     Raises NotPermitted; Conflict where the known one has another `as_of` or period.
     """
@@ -45,7 +46,8 @@ def begin_ingest(
             run = IngestRun.objects.create(source=locked, **airflow, **asked, started_at=at, updated_at=at)
             return run, True
         _require_the_same(run, asked)
-        if run.state == IngestRun.State.DONE:
+        if run.state == IngestRun.State.DONE or run.position is None:
+            run.bad_rows.update(last_seen_in=None)
             for name in COUNTS:
                 setattr(run, name, 0)
             run.position, run.notes, run.started_at = None, [], at

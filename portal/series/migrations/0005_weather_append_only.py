@@ -13,7 +13,7 @@ CREATE TRIGGER series_guard_weatherforecast BEFORE UPDATE OR DELETE ON series_we
 
 
 class Migration(migrations.Migration):
-    dependencies = [("series", "0003_ingest_quarantine_weather")]
+    dependencies = [("series", "0004_source_ingest_periods")]
 
     operations = [
         migrations.RunSQL(
