@@ -127,6 +127,22 @@ def test_a_run_that_is_done_begins_anew(begin: Begin, advance: Advance) -> None:
     assert again["started_at"] > run["started_at"]
 
 
+def test_a_run_that_has_no_position_to_go_on_at_begins_anew_and_has_seen_no_bad_row(
+    begin: Begin, advance: Advance
+) -> None:
+    """A file is read from its beginning again: rows that are not bad any more must not count as seen by this run."""
+    run = begin()
+    stored = IngestRun.objects.get(pk=run["id"])
+    row = QuarantinedRow.objects.create(
+        source=stored.source, file="a.csv", row=2, rule="r", raw="{}", message="m", fingerprint="f", last_seen_in=stored
+    )
+    advance(run, received=10, notes=[{"rule": "r", "count": 1, "message": ""}], state="failed", error="It is cut")
+    again = begin()
+    assert (again["id"], again["received"], again["notes"]) == (run["id"], 0, [])
+    row.refresh_from_db()
+    assert row.last_seen_in is None
+
+
 @pytest.mark.parametrize(
     "other", [{"as_of": "2014-10-11T14:00:00Z"}, {"period_start": None}, {"period_end": "2014-10-09T00:00:00Z"}]
 )
