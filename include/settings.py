@@ -57,6 +57,9 @@ class Settings(BaseSettings):
         35, ge=1, description="Days before its interval in which a scheduled ingest looks for news"
     )
     ingest_days_per_request: int = Field(92, ge=1, description="Whole days of observations in one request")
+    ingest_max_bytes: int = Field(
+        1 << 30, ge=1, description="What one file of a source may hold, unpacked; a larger one is refused"
+    )
 
     @property
     def ingest_lookback(self) -> timedelta:

@@ -1,196 +1,193 @@
-"""CSV files, plain or compressed, in a local folder or at any fsspec URL.
+"""The connector of files: CSV, packed or not, and Parquet, in the data folder or wherever fsspec leads.
 
-A file is read whole as text, so that a line that is wrong is kept as it came, with its line number and the rule that it
-breaks, and costs none of the others. What makes the whole file unreadable is a SourceError.
+Each file is copied to local disk within limits and judged to its end before anything of it is handed on, so that one
+that is cut, damaged or not what it says leaves nothing behind. What is good then comes in the order of time, part by
+part. Memory does not grow with the file.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import lzma
-import re
-import zipfile
-import zlib
-from collections.abc import Mapping
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+from pathlib import PurePosixPath
 
-import fsspec
-import numpy as np
 import pandas as pd
 
 from include.errors import SourceError
-from include.sources.rows import BadRow, SourceRows
+from include.sources.bad_on_disk import BadOnDisk
+from include.sources.connector import BadRow, Note, Part, Request
+from include.sources.csv_text import CsvTable
+from include.sources.file_options import FileOptions, read_options
+from include.sources.files import FoundFile, find_files
+from include.sources.judging import REPEATED, Judge
+from include.sources.parquet import ParquetTable
+from include.sources.resampling import resample
+from include.sources.runs import NO_ROWS, NS_PER_DAY, Runs, Told
+from include.sources.spool import Spool, scratch, spooled, without_packing
+from include.sources.table import Table
 
-MISSING = ("", "-", "na", "n/a", "nan", "null")
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
-# Written out, because the parser alone also takes "now", and years that overflow once a zone is applied.
-_LOCAL = r"(?:18|19|20|21)\d\d-?\d\d-?\d\d(?:[T ]\d\d(?::?\d\d(?::?\d\d(?:[.,]\d{1,9})?)?)?"
-_NAIVE = re.compile(rf"{_LOCAL})?", re.ASCII)
-_WITH_OFFSET = re.compile(rf"{_LOCAL}) ?(?:Z|[+-]\d\d(?::?\d\d)?)", re.ASCII)
-_UNREADABLE = (OSError, EOFError, ValueError, ImportError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-Faults = dict[Any, tuple[str, str]]
-"""By line: the rule that is broken, and how."""
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+PART_ROWS = 100_000
+_PARQUET = (".parquet", ".pq", ".parq")
+_MOST_REFUSED = 100
 
 
-def read_file(source: Mapping[str, Any], *, data_url: str) -> SourceRows:
-    """Read the file of a source.
-
-    Args:
-        source: as the portal describes it: `url` (relative to `data_url`, or a whole one) and `options` with
-            `time_column`, `columns` (column, series, scale) and `time_zone`, the zone of times without an offset.
-        data_url: fsspec URL of the folder of relative sources.
+def read_file(request: Request) -> Iterator[Part]:
+    """Read the files of a source: a `Connector`.
 
     Raises:
-        SourceError: the file is missing, cut, empty, not UTF-8, or lacks a column; or the options make no sense.
+        SourceError: the options make no sense, there is no file, or some were refused, each named with the reason;
+            all others have been read by then.
+        SourceUnavailable: the storage does not answer.
     """
-    url = resolve_url(str(source["url"]), data_url=data_url)
-    try:
-        options = source["options"]
-        time_column, columns, zone = options["time_column"], options["columns"], _zone(options.get("time_zone"))
-        wanted = [(each["column"], each["series"], float(each.get("scale", 1))) for each in columns]
-    except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(f"The options of source {source['slug']} are incomplete: {error!r}") from error
-    table, bad = _read_table(url, needed=[time_column, *(column for column, _, _ in wanted)])
-    times, faults = _times(table[time_column], zone=zone)
-    bad += _bad(table, faults)
-    parts = []
-    for column, series, scale in wanted:
-        values, faults = _numbers(table[column], column=column, scale=scale)
-        bad += _bad(table, faults)
-        good = times.notna() & ~table.index.isin(list(faults))
-        parts.append(
-            pd.DataFrame({"row": table.index[good], "series": series, "valid_time": times[good], "value": values[good]})
-        )
-    return SourceRows(
-        file=str(source["url"]),
-        rows=pd.concat(parts, ignore_index=True),
-        bad=sorted(bad, key=lambda row: row.row),
-        raw=table.to_dict("index"),  # type: ignore[arg-type]  # the index holds lines, the columns are texts
-    )
-
-
-def resolve_url(url: str, *, data_url: str) -> str:
-    """A source's URL, whole; a relative one stays below `data_url`.
-
-    Raises:
-        SourceError: it leaves the folder.
-    """
-    if "://" in url:
-        return url
-    if url.startswith("/") or ".." in url.split("/"):
-        raise SourceError(f"The source's URL {url!r} leaves the data folder; give a path inside it, or a whole URL")
-    return f"{data_url}/{url}"
-
-
-def _read_table(url: str, *, needed: list[str]) -> tuple[pd.DataFrame, list[BadRow]]:
-    """The file as text columns, indexed by line, and the lines with a wrong number of fields."""
-    reader = csv.reader(io.StringIO(_text(url), newline=""), strict=True)
-    lines, rows, bad = [], [], []
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        _check_header(url, header, needed)
-        for fields in reader:
-            if not fields:
+    options = read_options(request)
+    source = request.source
+    files = find_files(str(source["url"]), data_url=request.settings.data_url, storage=dict(request.access.extra))
+    begun = request.position if isinstance(request.position, Mapping) else {}
+    names = [file.name for file in files]
+    first = names.index(begun["file"]) if begun.get("file") in names else 0
+    refused: dict[str, str] = dict(begun.get("refused", {})) if first else {}
+    for number, file in enumerate(files[first:], start=first):
+        with ExitStack() as stack:
+            try:
+                judge, digest = _judged(file, request, options, stack)
+            except SourceError as error:
+                refused[file.name] = str(error)
                 continue
-            if len(fields) == len(header):
-                lines.append(reader.line_num)
-                rows.append(fields)
-            else:
-                message = f"The line has {len(fields)} fields, the header {len(header)}."
-                raw = {"fields": [_short(text) for text in fields[: len(header) + 1]]}
-                bad.append(BadRow(reader.line_num, raw, "field_count", message))
-    except csv.Error as error:
-        raise SourceError(f"{url} is no CSV from line {reader.line_num} on: {error}") from error
-    return pd.DataFrame(rows, columns=header, index=pd.Index(lines, dtype="int64"), dtype=str), bad
+            digest = _digest(digest, request)
+            stored = int(begun["parts"]) if begun.get("file") == file.name and begun.get("digest") == digest else 0
+            kept = dict(list(refused.items())[:_MOST_REFUSED])
+            for part_number, each in zip(count(1), _parts(judge), strict=False):
+                if part_number <= stored:
+                    continue
+                yield Part(
+                    file=file.name,
+                    rows=each.rows,
+                    bad=each.bad,
+                    raw=judge.table.raw,
+                    notes=each.notes,
+                    is_last_of_file=each.is_last and not judge.left_out,
+                    position={"file": file.name, "digest": digest, "parts": part_number, "refused": kept},
+                    done=(number + each.done) / len(files),
+                )
+    if len(refused) == 1 and len(files) == 1:
+        raise SourceError(next(f"{name} {reason}" for name, reason in refused.items()))
+    if refused:
+        reasons = "; ".join(f"{name} {reason}" for name, reason in refused.items())
+        raise SourceError(
+            f"Of the {len(files)} files of source {source['slug']}, {len(refused)} are refused: {reasons}"
+        )
 
 
-def _text(url: str) -> str:
-    try:
-        with fsspec.open(url, "rb", compression="infer") as stream:
-            content: bytes = stream.read()
-    except _UNREADABLE as error:
-        raise SourceError(f"{url} cannot be read: {type(error).__name__}: {error}") from error
-    if content.startswith(_UTF16):
-        raise SourceError(f"{url} is UTF-16; save it as UTF-8")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise SourceError(f"{url} is not UTF-8: byte {content[error.start]:#04x} in line {line}") from error
-    if "\0" in text:
-        raise SourceError(f"{url} has a NUL byte in line {text.count(chr(10), 0, text.index(chr(0))) + 1}: it is cut")
-    return text
+def _judged(file: FoundFile, request: Request, options: FileOptions, stack: ExitStack) -> tuple[Judge, str]:
+    """A file, judged to its end, and the digest of its content. What it needs lives as long as `stack`."""
+    limit = request.settings.ingest_max_bytes
+    # What is behind a question mark belongs to an address, and not to a name.
+    name = file.path.split("?", 1)[0] if "://" in file.path else file.path
+    is_parquet = options.format == "parquet" or (
+        options.format is None and PurePosixPath(without_packing(name)).suffix.lower() in _PARQUET
+    )
+    with file.open() as stream:
+        spool = stack.enter_context(spooled(stream, name=name, most_bytes=limit, is_text=not is_parquet))
+    judge = Judge(
+        request=request,
+        options=options,
+        table=_table(spool, options, stack, limit=limit, is_parquet=is_parquet),
+        runs=Runs(
+            stack.enter_context(scratch()),
+            [column.series for column in options.columns],
+            issued=options.issue_time_column is not None,
+        ),
+        bad=BadOnDisk(stack.enter_context(scratch())),
+    )
+    judge.judge_all()
+    if not judge.rows:
+        what = "no rows" if is_parquet else "a header and no rows"
+        raise SourceError(f"of source {request.source['slug']} has {what}")
+    return judge, spool.digest
 
 
-def _check_header(url: str, header: list[str], needed: list[str]) -> None:
-    if not header:
-        raise SourceError(f"{url} is empty")
-    missing = [name for name in needed if name not in header]
-    if missing:
-        raise SourceError(f"{url} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, header))}")
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise SourceError(f"{url} has the column {twice[0]!r} twice")
+def _table(spool: Spool, options: FileOptions, stack: ExitStack, *, limit: int, is_parquet: bool) -> Table:
+    file = stack.enter_context(scratch())
+    if is_parquet:
+        return ParquetTable(spool, copy=file, needed=options.needed, times=options.times, most_bytes=limit)
+    return CsvTable(spool, index=file, needed=options.needed, delimiter=options.delimiter)
 
 
-def _zone(name: str | None) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, OSError, ValueError) as error:
-        raise SourceError(f"time_zone {name!r} is no IANA timezone") from error
+def _digest(content: str, request: Request) -> str:
+    """What the parts of a file follow from: its content, and how it is read."""
+    how = [content, dict(request.options), request.read_at, request.start, request.end]
+    return sha256(json.dumps(how, default=str, sort_keys=True).encode()).hexdigest()
 
 
-def _times(texts: pd.Series, *, zone: ZoneInfo | None) -> tuple[pd.Series, Faults]:
-    """Times as UTC, NaT where a rule is broken, and which rule that is, by line."""
-    texts = texts.str.strip().str.upper()
-    with_offset = texts.str.fullmatch(_WITH_OFFSET)
-    times = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[ns, UTC]")
-    times[with_offset] = pd.to_datetime(texts[with_offset], format="ISO8601", errors="coerce", utc=True)
-    naive = pd.to_datetime(texts[texts.str.fullmatch(_NAIVE)], format="ISO8601", errors="coerce")
-    no_time = times.isna() & naive.reindex(texts.index).isna()
-    faults: Faults = {
-        line: ("not_a_time", f"{_short(text)!r} is no ISO 8601 time.") for line, text in texts[no_time].items()
-    }
-    naive = naive.dropna()
-    if zone is None:
-        faults |= dict.fromkeys(naive.index, ("naive_time", "The time has no offset, and the source declares no zone."))
-        return times, faults
-    local = naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-    unclear = local[local.isna()]
-    message = f"On the clock of {zone.key} this time does not exist or comes twice; write it with an offset."
-    faults |= dict.fromkeys(unclear.index, ("clock_change", message))
-    times[local.dropna().index] = local.dropna().dt.tz_convert("UTC").dt.as_unit("ns")
-    return times, faults
+@dataclass(frozen=True)
+class _Piece:
+    """What becomes a part."""
+
+    rows: pd.DataFrame
+    bad: list[BadRow]
+    notes: list[Note]
+    done: float
+    is_last: bool
 
 
-def _numbers(texts: pd.Series, *, column: str, scale: float) -> tuple[pd.Series, Faults]:
-    """Values times `scale` as float, NaN where missing, and the lines that hold something else."""
-    texts = texts.str.strip()
-    numeric = texts.str.fullmatch(_NUMBER)
-    missing = texts.str.lower().isin(MISSING)
-    values = texts.where(numeric, "nan").astype("float64") * scale
-    faults: Faults = {
-        line: ("not_a_number", f"{column}: {_short(text)} is no number.")
-        for line, text in texts[~numeric & ~missing].items()
-    }
-    faults |= {
-        line: ("not_finite", f"{column}: {_short(text)} is larger than any number that can be kept.")
-        for line, text in texts[np.isinf(values)].items()
-    }
-    return values, faults
+def _parts(judge: Judge) -> Iterator[_Piece]:
+    """What was judged: first the bad rows, some at a time, the last of them with the first of the good ones."""
+    notes = [Note(rule, number, message) for (rule, message), number in judge.notes.items()]
+    nothing = judge.runs.frame(NO_ROWS)
+    waiting: list[BadRow] = []
+    for bad in judge.bad.parts():
+        if waiting:
+            yield _Piece(nothing, waiting, notes, 0.0, is_last=False)
+            notes = []
+        waiting = bad
+    total = judge.runs.count
+    left = total
+    for told, is_last in _windows(judge):
+        left -= len(told.rows) + len(told.contradicting) + told.repeated
+        rows, more = resample(judge.runs.frame(told.rows), judge.request.options, resolutions=judge.request.resolutions)
+        if told.repeated:
+            more = [*more, Note("repeated", told.repeated, REPEATED)]
+        rows = _of_period(rows, judge)
+        bad = waiting + judge.contradictions(told.contradicting)
+        if len(rows) or bad or is_last:
+            yield _Piece(rows, bad, notes + more, 1.0 if is_last else 1 - left / total, is_last=is_last)
+            waiting, notes = [], []
+        else:
+            notes = notes + more
+    if not total:
+        yield _Piece(nothing, waiting, notes, 1.0, is_last=True)
 
 
-def _bad(table: pd.DataFrame, faults: Faults) -> list[BadRow]:
-    broken = table.loc[list(faults)] if faults else table.iloc[:0]
-    return [
-        BadRow(line, {name: _short(text) for name, text in zip(table.columns, fields, strict=True)}, *faults[line])
-        for line, *fields in broken.itertuples()
-    ]
+def _windows(judge: Judge) -> Iterator[tuple[Told, bool]]:
+    """The rows in the order of time, some days at a time, fewer where there are many; and which are the last."""
+    runs, settings = judge.runs, judge.request.settings
+    is_resampled = judge.request.options.get("resample") is not None
+    grain = NS_PER_DAY if is_resampled else 1
+    span = settings.ingest_days_per_request * NS_PER_DAY
+    most = PART_ROWS // _rows_of_one(judge) or 1
+    anchor = runs.first_time() // grain * grain if runs.count else 0
+    while not runs.is_empty():
+        end = anchor + ((runs.first_time() - anchor) // span + 1) * span
+        told = runs.take(end=runs.window(end=end, most=most, grain=grain))
+        yield told, runs.is_empty()
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:199]}…"
+def _rows_of_one(judge: Judge) -> int:
+    """How many rows of its series a row of the source becomes, at most."""
+    resolutions = judge.request.resolutions
+    return max(1, *(int(own / resolutions[series]) for series, own in judge.options.own.items()))
+
+
+def _of_period(rows: pd.DataFrame, judge: Judge) -> pd.DataFrame:
+    start, end = judge.request.start, judge.request.end
+    kept = rows
+    if start is not None:
+        kept = kept[kept["valid_time"] >= pd.Timestamp(start)]
+    if end is not None:
+        kept = kept[kept["valid_time"] < pd.Timestamp(end)]
+    judge.left_out |= len(kept) < len(rows)
+    return kept.reset_index(drop=True)

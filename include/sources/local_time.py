@@ -5,6 +5,7 @@ A local time that comes twice or never is refused, unless the source declares wh
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -24,6 +25,7 @@ NONEXISTENT = ("reject", "shift_forward")
 _LOCAL = r"(?:18|19|20|21)\d\d-?\d\d-?\d\d(?:[T ]\d\d(?::?\d\d(?::?\d\d(?:[.,]\d{1,9})?)?)?"
 _NAIVE = rf"^{_LOCAL})?$"
 _WITH_OFFSET = rf"^{_LOCAL}) ?(?:Z|[+-]\d\d(?::?\d\d)?)$"
+_USUAL = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)?$"
 _FIRST, _END = pd.Timestamp("1800-01-01"), pd.Timestamp("2200-01-01")
 _LONGEST = 64
 """Characters of the longest text that is a time, with room to spare."""
@@ -94,12 +96,10 @@ def read_naive(given: pd.Series) -> tuple[pd.Series, pd.Series]:
     parsed = pd.Series(pd.NaT, index=given.index, dtype="datetime64[ns]")
     naive = pc.match_substring_regex(array, _NAIVE).to_numpy(zero_copy_only=False)
     if naive.any():
-        found = pd.to_datetime(_objects(array, naive), format="ISO8601", errors="coerce")
-        parsed.iloc[np.flatnonzero(naive)] = found.as_unit("ns")
+        parsed.iloc[np.flatnonzero(naive)] = _parsed(array.filter(pa.array(naive)), utc=False)
     offset = pc.match_substring_regex(array, _WITH_OFFSET).to_numpy(zero_copy_only=False)
     if offset.any():
-        found = pd.to_datetime(_objects(array, offset), format="ISO8601", errors="coerce", utc=True)
-        times.iloc[np.flatnonzero(offset)] = found.as_unit("ns")
+        times.iloc[np.flatnonzero(offset)] = _parsed(array.filter(pa.array(offset)), utc=True)
     return parsed, times
 
 
@@ -116,8 +116,15 @@ def _texts(given: pd.Series) -> pa.Array:
     return pc.ascii_upper(pc.utf8_trim_whitespace(array))
 
 
-def _objects(array: pa.Array, chosen: np.ndarray) -> np.ndarray:
-    return array.filter(pa.array(chosen)).to_numpy(zero_copy_only=False)
+def _parsed(array: pa.Array, *, utc: bool) -> pd.DatetimeIndex:
+    """Texts of the one shape or the other; NaT where it is no time all the same, a 30th of February say."""
+    if pc.all(pc.match_substring_regex(array, _USUAL)).as_py():
+        # Ten times as fast, but takes only the usual ways of writing, and all of them or none.
+        with suppress(pa.ArrowInvalid):
+            times = array.cast(pa.timestamp("ns", "UTC" if utc else None)).cast(pa.int64()).to_numpy()
+            return pd.DatetimeIndex(times.view("datetime64[ns]"), tz="UTC" if utc else None)
+    texts = array.to_numpy(zero_copy_only=False)
+    return pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=utc).as_unit("ns")
 
 
 def _bounded(naive: pd.Series) -> pd.Series:

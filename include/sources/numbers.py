@@ -1,4 +1,4 @@
-"""Numbers as sources write them, to float64: the nearest one to what stands there, or a named fault. Nothing is guessed.
+"""Numbers as sources write them, to float64: the nearest to what stands there, or a named fault; nothing is guessed.
 
 What groups digits, marks a percentage or writes the comma where a point is declared is no number: read otherwise, it
 would be wrong by powers of ten.
@@ -25,6 +25,8 @@ _NOT_ZERO = r"^[+-]?[0.]*[1-9]"
 _LONG_INTEGER = r"^[+-]?\d{16,}\.?0*$"
 _COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
 _EXACT = 2**53
+SHORT = 200
+"""Characters of a text that messages and quarantine hold."""
 Faults = dict[int, tuple[str, str]]
 """Rule and message, by position."""
 
@@ -135,5 +137,5 @@ def _mask(array: Any) -> NDArray[np.bool_]:
 
 
 def short(text: str) -> str:
-    """A text as messages and quarantine hold it: not longer than 200 characters."""
-    return text if len(text) <= 200 else f"{text[:199]}…"
+    """A text as messages and quarantine hold it."""
+    return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"

@@ -1,0 +1,44 @@
+"""How far apart the times of a series are in a file, found while it is read: is it coarser than it says?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ENOUGH = 4
+"""Steps from the first to the last time that show a pattern."""
+
+
+@dataclass
+class Spacing:
+    """The greatest step that all times of a file are multiples of, counted from any one of them."""
+
+    first: int | None = None
+    step: int = 0
+    earliest: int = 0
+    latest: int = 0
+    count: int = 0
+
+    def add(self, nanoseconds: NDArray[np.int64]) -> None:
+        """More times."""
+        if not len(nanoseconds):
+            return
+        if self.first is None:
+            self.first = self.earliest = self.latest = int(nanoseconds[0])
+        self.step = int(np.gcd(self.step, np.gcd.reduce(nanoseconds - self.first)))
+        self.earliest = min(self.earliest, int(nanoseconds.min()))
+        self.latest = max(self.latest, int(nanoseconds.max()))
+        self.count += len(nanoseconds)
+
+    def is_coarser_than(self, nanoseconds: int) -> bool:
+        """Whether the times are regular, and all of them several intervals apart.
+
+        A few rows that are far from each other, corrections say, are no coarser file: there are four steps or more
+        from the first to the last time, and half of them are there.
+        """
+        if self.step <= nanoseconds or self.step % nanoseconds:
+            return False
+        steps = (self.latest - self.earliest) // self.step + 1
+        return steps >= _ENOUGH and self.count >= max(_ENOUGH, steps / 2)
