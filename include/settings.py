@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     ingest_days: int = Field(
         35, ge=1, description="Days before its interval in which a scheduled ingest looks for news"
     )
+    source_timeout_seconds: float = Field(60.0, gt=0, description="Longest silence of a source's service or database")
+    source_attempts: int = Field(5, ge=1, description="How often a source's service is asked while it gives no answer")
+    source_pause_seconds: float = Field(2.0, ge=0, description="Pause before it is asked again; it doubles from there")
     ingest_days_per_request: int = Field(92, ge=1, description="Whole days of observations in one request")
     ingest_max_bytes: int = Field(
         1 << 30, ge=1, description="What one file of a source may hold, unpacked; a larger one is refused"

@@ -1,10 +1,11 @@
-"""A loopback server in the portal's place or before it: it does what its script says, then passes everything on."""
+"""A loopback server in another's place or before it: it does what its script says, then passes everything on."""
 
 from __future__ import annotations
 
 import socket
+import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,13 +17,18 @@ import httpx
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of the wire itself; the portal never sees the request. `length` may promise more than is sent."""
+    """An answer of the wire itself; the portal never sees the request. `length` may promise more than is sent.
+
+    The body comes in pieces where there is a `pause`, so many seconds before each.
+    """
 
     status: int = 200
     body: bytes = b"{}"
     headers: Mapping[str, str] = field(default_factory=dict)
     kind: str = "application/json"
     length: int | None = None
+    pause: float = 0.0
+    pieces: int = 1
 
 
 PASS = "pass"
@@ -41,6 +47,8 @@ class Seen:
     path: str
     query: dict[str, str]
     headers: Mapping[str, str]
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    """The query where a name comes more than once."""
 
 
 class Wire:
@@ -61,8 +69,10 @@ class Wire:
 
 
 @contextmanager
-def open_wire(upstream: str | None = None) -> Iterator[Wire]:
-    """A wire to `upstream`, on a port of its own; without one, what is not in the script is a 404."""
+def open_wire(
+    upstream: str | None = None, *, service: Callable[[Seen], Answer] = lambda seen: Answer(404)
+) -> Iterator[Wire]:
+    """A wire to `upstream`, on a port of its own; without one, `service` answers what is not in the script."""
     script: deque[Answer | str] = deque()
 
     class Handler(BaseHTTPRequestHandler):
@@ -72,38 +82,54 @@ def open_wire(upstream: str | None = None) -> Iterator[Wire]:
         def handle_one(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             url = httpx.URL(self.path)
-            wire.seen.append(Seen(self.command, url.path, dict(url.params), dict(self.headers)))
+            seen = Seen(self.command, url.path, dict(url.params), dict(self.headers), url.params.multi_items())
+            wire.seen.append(seen)
             step = script.popleft() if script else PASS
             if step == CUT:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
-            answer = step if isinstance(step, Answer) else self._ask(body)
+            answer = step if isinstance(step, Answer) else self._ask(seen, body)
             self._give(Answer(503) if step == LOST else answer)
 
         do_GET = do_POST = do_PUT = handle_one  # noqa: N815 - the names that http.server looks for
 
-        def _ask(self, body: bytes) -> Answer:
+        def _ask(self, seen: Seen, body: bytes) -> Answer:
             if upstream is None:
-                return Answer(404)
+                return service(seen)
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             response = client.request(self.command, f"{upstream}{self.path}", content=body, headers=headers)
             return Answer(response.status_code, response.content, kind=response.headers.get("Content-Type", ""))
 
         def _give(self, answer: Answer) -> None:
-            self.send_response(answer.status)
+            # Not by send_response, which always adds the Date of now.
+            self.send_response_only(answer.status)
             length = len(answer.body) if answer.length is None else answer.length
-            told = {"Content-Type": answer.kind, "Content-Length": str(length), **answer.headers}
+            told = {
+                "Date": self.date_time_string(),
+                "Content-Type": answer.kind,
+                "Content-Length": str(length),
+                **answer.headers,
+            }
             for name, value in told.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(answer.body)
+            size = max(-(-len(answer.body) // answer.pieces), 1)
+            for begin in range(0, len(answer.body), size):
+                if answer.pause:
+                    self.wfile.flush()
+                    time.sleep(answer.pause)
+                self.wfile.write(answer.body[begin : begin + size])
             self.close_connection = self.close_connection or length != len(answer.body)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Requests are in `seen`."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, httpx.Client(timeout=30) as client:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A caller that hangs up in the middle of an answer is what some tests are about."""
+
+    with Server(("127.0.0.1", 0), Handler) as server, httpx.Client(timeout=30) as client:
         wire = Wire(f"http://127.0.0.1:{server.server_port}", script)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
