@@ -36,6 +36,7 @@ def persist(
     attempts: int,
     first_pause_seconds: float,
     log: logging.Logger,
+    longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
     jitter: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> _Answer:
@@ -45,8 +46,9 @@ def persist(
         attempt: one attempt. Whatever else it raises ends the trying.
         what: is tried, for the log.
         attempts: in all, the first included.
-        first_pause_seconds: before the second attempt; it doubles from there, up to LONGEST_PAUSE_SECONDS.
+        first_pause_seconds: before the second attempt; it doubles from there, up to the longest.
         log: where each attempt that failed is told.
+        longest_pause_seconds: no pause is longer, even if one is asked for.
         jitter: up to this share is added to each pause that nobody asked for, lest all come back at once.
         sleep: waits.
 
@@ -57,8 +59,8 @@ def persist(
     def pause(state: RetryCallState) -> float:
         asked = _trouble_of(state).pause
         if asked is not None:
-            return min(asked, LONGEST_PAUSE_SECONDS)
-        doubled = min(first_pause_seconds * 2.0 ** (state.attempt_number - 1), LONGEST_PAUSE_SECONDS)
+            return min(asked, longest_pause_seconds)
+        doubled = min(first_pause_seconds * 2.0 ** (state.attempt_number - 1), longest_pause_seconds)
         return doubled * (1 + jitter * random.random())  # noqa: S311 - nothing is kept secret with it
 
     def tell(state: RetryCallState) -> None:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import isfinite, nan
 from typing import Any
 
 import pandas as pd
@@ -19,7 +18,7 @@ import pandas as pd
 from include.errors import SourceError, SourceUnavailable
 from include.retrying import BUSY
 from include.sources.connector import NO_ROW, BadRow, Note, Part, Request
-from include.sources.parts import KINDS, no_rows, part_of
+from include.sources.parts import KINDS, no_rows, number_of, part_of
 from include.sources.rules import Column, columns_of
 from include.sources.service import Answer, Service
 from include.sources.windows import Window, months
@@ -149,7 +148,7 @@ def _take(found: _Read, row: Any, wanted: Wanted) -> None:
     unit = raw.get("value-units")
     if unit is not None and str(unit).replace(" ", "").lower() != "megawatthours":
         raise SourceError(f"EIA-930 gives {column.series} in {unit}, not in megawatthours")
-    period, value = raw.get("period"), _number(raw.get("value"))
+    period, value = raw.get("period"), number_of(raw.get("value"))
     time = _end_of(period)
     if time is None:
         message = f"{column.series}: the period {period!r} is no hour such as 2026-11-26T05."
@@ -172,19 +171,6 @@ def _end_of(period: Any) -> datetime | None:
         return datetime.fromisoformat(f"{period}:00+00:00")
     except ValueError:
         return None
-
-
-def _number(value: Any) -> float | None:
-    """A value, which newer answers write as text; NaN where there is none, None where it is no number."""
-    if value is None:
-        return nan
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if isfinite(number) else None
 
 
 def _absent(found: _Read, wanted: Wanted, window: Window) -> list[Note]:

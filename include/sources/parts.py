@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import isfinite, nan
 from typing import Any
 
 import pandas as pd
@@ -76,3 +77,16 @@ def within(rows: pd.DataFrame, request: Request) -> pd.DataFrame:
     if request.end is not None:
         rows = rows[rows["valid_time"] < request.end]
     return rows.sort_values("valid_time", kind="stable").reset_index(drop=True)
+
+
+def number_of(value: Any) -> float | None:
+    """A value of a JSON document, which may write it as text; NaN where there is none, None where it is no number."""
+    if value is None:
+        return nan
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None

@@ -15,10 +15,12 @@ from urllib.parse import quote, quote_plus
 import httpx
 
 from include.errors import SourceError, SourceUnavailable
-from include.retrying import BUSY, LONGEST_PAUSE_SECONDS, Again, GivenUp, asked_pause, persist
+from include.retrying import BUSY, Again, GivenUp, asked_pause, persist
 from include.settings import Settings
 
 LARGEST_ANSWER_BYTES = 64 * 2**20
+LONGEST_PAUSE_SECONDS = 90.0
+"""Who is asked for more patience leaves the rest to the next try of the task."""
 LONGEST_ANSWER = 5
 """An answer that still trickles in after so many times the longest silence is given up."""
 LONGEST_WORDS = 300
@@ -58,6 +60,7 @@ class Service:
         settings: time-outs and attempts.
         secret: the key that some parameter or header carries; it is masked in messages and logs.
         seconds_between: the least time between two requests, which keeps within the service's limits.
+        pause_of: reads from the words of an answer how many seconds it asks for, where no Retry-After says so.
         is_passing: tells of an answer that is no success whether it may be another later; BUSY by its status otherwise.
         sleep: waits.
 
@@ -75,6 +78,7 @@ class Service:
         secret: str = "",
         seconds_between: float = 0.0,
         is_passing: Callable[[Answer], bool] = lambda answer: answer.status in BUSY,
+        pause_of: Callable[[Answer], float | None] = lambda answer: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
@@ -83,6 +87,7 @@ class Service:
         self._between = seconds_between
         self._asked_at: float | None = None
         self._is_passing = is_passing
+        self._pause_of = pause_of
         self._sleep = sleep
         self._http = httpx.Client(base_url=url, timeout=settings.source_timeout_seconds)
 
@@ -134,6 +139,7 @@ class Service:
                 attempts=self._settings.source_attempts,
                 first_pause_seconds=self._settings.source_pause_seconds,
                 log=_log,
+                longest_pause_seconds=LONGEST_PAUSE_SECONDS,
                 jitter=JITTER,
                 sleep=self._sleep,
             )
@@ -163,6 +169,7 @@ class Service:
         if not self._is_passing(answer):
             raise SourceError(f"{self.name} refused the request with {said}")
         pause = asked_pause(answer.headers)
+        pause = self._pause_of(answer) if pause is None else pause
         if pause is not None and pause > LONGEST_PAUSE_SECONDS:
             raise SourceUnavailable(f"{self.name} asks to come back in {pause:.0f} s; it said {said}")
         raise Again(said, pause=pause)
