@@ -26,7 +26,8 @@ def resample(
 
     Args:
         rows: row, series, valid_time (UTC, start of the source's interval), value, maybe issue_time; no fact twice.
-        options: of the source. Without `resolution`, the source has the intervals of its series.
+            A source whose intervals are not always the same also says the `length` of each.
+        options: of the source. Without `resolution` or `length`, the source has the intervals of its series.
         resolutions: the length of an interval of each series.
 
     Returns:
@@ -38,30 +39,34 @@ def resample(
     """
     own = duration(options, "resolution")
     method = options.get("resample")
-    if own is None:
-        if method is not None:
-            raise SourceError("The option resample needs the resolution of the source, such as 'PT5M'")
-        return rows, []
-    if own <= pd.Timedelta(0):
-        raise SourceError(f"The option resolution is {options['resolution']!r}, which is no length")
     if method is not None and method not in METHODS:
         raise SourceError(f"The option resample is {method!r}; it is one of {', '.join(METHODS)}")
+    if own is not None and own <= pd.Timedelta(0):
+        raise SourceError(f"The option resolution is {options['resolution']!r}, which is no length")
+    if "length" not in rows:
+        if own is None and method is not None:
+            raise SourceError("The option resample needs the resolution of the source, such as 'PT5M'")
+        if own is None:
+            return rows, []
+        rows = rows.assign(length=own)
+    kept = rows.columns.drop("length")
     parts, notes = [], []
-    for series, part in rows.groupby("series", sort=False):
+    for (series, named), part in rows.groupby(["series", "length"], sort=False):
+        length = pd.Timedelta(named)  # type: ignore[arg-type]  # the stubs know it as a Hashable
         wanted = resolutions[str(series)]
-        if wanted == own:
-            parts.append(part)
+        if wanted == length:
+            parts.append(part[kept])
             continue
-        _check(str(series), own=own, wanted=wanted, method=method)
+        _check(str(series), own=length, wanted=wanted, method=method)
         if method == "repeat":
-            parts.append(_repeated(part, own=own, wanted=wanted))
+            parts.append(_repeated(part[kept], own=length, wanted=wanted))
             continue
-        whole, incomplete = _collected(part, own=own, wanted=wanted, method=str(method))
+        whole, incomplete = _collected(part[kept], own=length, wanted=wanted, method=str(method))
         parts.append(whole)
         if incomplete:
-            message = f"{series}: intervals of {wanted} of which not every {own} is there are not stored."
+            message = f"{series}: intervals of {wanted} of which not every {length} is there are not stored."
             notes.append(Note("incomplete_interval", incomplete, message))
-    return pd.concat(parts, ignore_index=True) if parts else rows, notes
+    return pd.concat(parts, ignore_index=True) if parts else rows[kept], notes
 
 
 def _check(series: str, *, own: pd.Timedelta, wanted: pd.Timedelta, method: str | None) -> None:

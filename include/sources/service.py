@@ -46,7 +46,9 @@ class Answer:
             document = json.loads(self.body)
         except ValueError:
             document = None
-        said = _message_in(document) or re.sub(r"<[^>]*>", " ", self.body[:10_000].decode("utf-8", "replace"))
+        page = self.body[:10_000].decode("utf-8", "replace")
+        reason = re.search(r"<text>(.*?)</text>", page, re.DOTALL)
+        said = _message_in(document) or (reason[1] if reason else re.sub(r"<[^>]*>", " ", page))
         line = " ".join(said.split())
         return line if len(line) <= LONGEST_WORDS else f"{line[: LONGEST_WORDS - 1]}…"
 
