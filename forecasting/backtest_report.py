@@ -45,11 +45,12 @@ class BacktestReport:
     """Per origin, in UTC; a time is that of the start of an interval, but `…_until` and `origin` end their period.
 
     `trained_from`, `trained_until`, `last_load` (the last one that was known), `forecast_from`, `forecast_until`, and
-    per covariate in `covariates`: `last_observed`, its last value before the origin; `after_origin`, `WITHHELD` or
-    `PERFECT`; and `last_used`, the last value that the model was given at all.
+    per covariate in `covariates`: `last_observed`, its last value before the origin; `after_origin`, in the words of
+    `forecasting.known_at_origin`; `last_used`, the last value that the model was given at all; and, of one that is
+    known ahead, `forecast_share` and `observed_share`, of the intervals ahead (the rest was unknown).
     """
     covariates: dict[str, str]
-    """Per covariate, what was assumed of it after the origin: `WITHHELD` or `PERFECT`."""
+    """Per covariate, what was assumed of it after the origins, in the words of `forecasting.known_at_origin`."""
     refit: bool
 
     @property

@@ -2,7 +2,8 @@
 
 At each origin the model gets the loads and covariates before it. The weather to come is not known then, so covariates
 are withheld from the origin on. Those that the model is made for knowing ahead (its setting `known_future`) are given
-as observed, as if perfectly forecast; the report says which.
+as they were forecast at the origin, where the caller has that (`covariates_at`), and else as observed, as if perfectly
+forecast; the report says which.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,16 @@ from forecasting.breakdowns import by_day_type, by_holiday, by_hour
 from forecasting.calendar import check_timezone, checked_duration, local_midnights
 from forecasting.contracts import LOAD, MINIMUM_TRAINING, resolution_of, validate_history
 from forecasting.errors import DataContractError, SettingsError
+from forecasting.known_at_origin import (
+    FORECAST,
+    PARTLY_FORECAST,
+    PERFECT,
+    WITHHELD,
+    CovariatesAt,
+    availability,
+    covariates_ahead,
+    what_was_assumed,
+)
 from forecasting.metrics import by_lead_time, score, seasonal_scale, skill
 from forecasting.models.base import Forecaster
 from forecasting.models.settings import SETTINGS
@@ -25,8 +36,8 @@ from forecasting.significance import compare_errors, error_differences
 
 _BLOCK_HOURS = 6.0
 _ONE_INSTANT = pd.Timedelta(1, unit="ns")
-WITHHELD = "unknown from the origin on"
-PERFECT = "observed values, as if perfectly forecast"
+
+__all__ = ["FORECAST", "PARTLY_FORECAST", "PERFECT", "WITHHELD", "backtest", "daily_origins"]
 
 
 def daily_origins(
@@ -66,6 +77,8 @@ def backtest(
     refit: bool = False,
     champion: Forecaster | None = None,
     progress: Callable[[int, int], None] | None = None,
+    covariates_at: CovariatesAt | None = None,
+    prepare: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
 ) -> BacktestReport:
     """Forecast a horizon from each origin and score it, beside the weekly seasonal naive and beside a champion.
 
@@ -82,15 +95,20 @@ def backtest(
         champion: fitted or not. Its kind, hyper-parameters, seed and threads compete; timezone, holidays, quantiles,
             horizon and the covariates known ahead are the model's, so that both know the same and forecast the same.
         progress: called with (origins done, origins in all) after each.
+        covariates_at: called with an origin and the index ahead of it (UTC); gives a frame of what was forecast then of
+            the covariates in `known_future`. Where it is NaN or lacks a column, the history's value is given, and
+            `known_at_origin` says of which share. It must itself keep to what was known at the origin. What models are
+            trained on, and see of the time before an origin, is the history's.
+        prepare: what is done to the history before an origin, such as a profile of `forecasting.preprocessing`, before
+            a model is trained or forecasts from it. It is given nothing later. Scores, and the naive, are of the
+            history as it is.
 
     Raises:
         DataContractError: the history breaks the contract, lacks a covariate of `known_future`, or an origin has no two
-            weeks before it or no row after it.
+            weeks before it or no row after it; or `covariates_at` gives something else than such a frame.
     """
     frame = validate_history(history)
-    covariates = list(frame.columns.drop(LOAD))
-    given = model.known_ahead(covariates)
-    assumed = {name: PERFECT if name in given else WITHHELD for name in covariates}
+    given = model.known_ahead(list(frame.columns.drop(LOAD)))
     moments = _checked_origins(frame, origins)
     rivals = {"model": _fresh(model, like=model)}
     if champion is not None:
@@ -98,21 +116,23 @@ def backtest(
     naive = create_model("seasonal_naive", **_shared_settings(model)).fit(_before(frame, moments[0])[[LOAD]])
     parts: list[pd.DataFrame] = []
     quantiles: dict[str, list[pd.DataFrame]] = {"baseline": [], **{name: [] for name in rivals}}
-    known = []
+    known, shares = [], []
     trained_until = moments[0]
     for number, origin in enumerate(moments):
-        past = _before(frame, origin)
+        measured = _before(frame, origin)
+        past = measured if prepare is None else prepare(measured)
         if number == 0 or refit:
             trained_until = origin
             rivals = {name: create_model(each.kind, **each.parameters).fit(past) for name, each in rivals.items()}
-        ahead = frame.loc[origin : origin + model.settings.horizon - _ONE_INSTANT]
-        future = _as_known(ahead.drop(columns=LOAD), assumed)
-        forecasts = {name: each.predict(past, future) for name, each in rivals.items()}
-        forecasts["baseline"] = naive.predict(past[[LOAD]], future[[]])
+        rows = frame.loc[origin : origin + model.settings.horizon - _ONE_INSTANT]
+        ahead = covariates_ahead(rows.drop(columns=LOAD), origin=origin, given=given, covariates_at=covariates_at)
+        forecasts = {name: each.predict(past, ahead.future) for name, each in rivals.items()}
+        forecasts["baseline"] = naive.predict(measured[[LOAD]], ahead.future[[]])
         for name, forecast in forecasts.items():
             quantiles[name].append(forecast)
-        parts.append(_rows(origin, ahead[LOAD], forecasts))
-        known.append(_availability(past, future, assumed, origin=origin, trained_until=trained_until))
+        parts.append(_rows(origin, rows[LOAD], forecasts))
+        known.append(availability(past, ahead, origin=origin, trained_until=trained_until))
+        shares.append(ahead.shares)
         if progress is not None:
             progress(number + 1, len(moments))
     predictions = pd.concat(parts, ignore_index=True)
@@ -126,7 +146,10 @@ def backtest(
         resolution=resolution_of(frame.index),
         champion=rivals.get("champion"),
         known_at_origin=known,
-        covariates=assumed,
+        covariates={
+            name: what_was_assumed([each[name] for each in shares]) if name in given else WITHHELD
+            for name in frame.columns.drop(LOAD)
+        },
         refit=refit,
     )
 
@@ -232,11 +255,6 @@ def _fresh(model: Forecaster, *, like: Forecaster) -> Forecaster:
     return create_model(model.kind, **(model.parameters | shared))
 
 
-def _as_known(covariates: pd.DataFrame, assumed: dict[str, str]) -> pd.DataFrame:
-    unknown = {name: float("nan") for name, how in assumed.items() if how == WITHHELD}
-    return covariates.assign(**unknown)
-
-
 def _rows(origin: pd.Timestamp, load: pd.Series, forecasts: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows = pd.DataFrame(
         {
@@ -250,36 +268,3 @@ def _rows(origin: pd.Timestamp, load: pd.Series, forecasts: dict[str, pd.DataFra
         if name in forecasts:
             rows[name] = forecasts[name][0.5].to_numpy()
     return pd.concat([rows, forecasts["model"].reset_index(drop=True)], axis=1)
-
-
-def _availability(
-    past: pd.DataFrame,
-    future: pd.DataFrame,
-    assumed: dict[str, str],
-    *,
-    origin: pd.Timestamp,
-    trained_until: pd.Timestamp,
-) -> dict[str, Any]:
-    """What was known at an origin, and how far: read off the very frames that the model was given."""
-    covariates = {}
-    for name, how in assumed.items():
-        observed = _last_known(past[name])
-        covariates[name] = {
-            "last_observed": observed,
-            "after_origin": how,
-            "last_used": _last_known(future[name]) or observed,
-        }
-    return {
-        "origin": origin.isoformat(),
-        "trained_from": past.index[0].isoformat(),
-        "trained_until": trained_until.isoformat(),
-        "last_load": _last_known(past[LOAD]),
-        "forecast_from": future.index[0].isoformat(),
-        "forecast_until": (future.index[-1] + resolution_of(past.index)).isoformat(),
-        "covariates": covariates,
-    }
-
-
-def _last_known(values: pd.Series) -> str | None:
-    known = values.index[values.notna()]
-    return known[-1].isoformat() if len(known) else None

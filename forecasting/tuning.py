@@ -16,7 +16,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ import pandas as pd
 from forecasting.backtesting import backtest, daily_origins
 from forecasting.contracts import LOAD, MINIMUM_TRAINING, fingerprint, resolution_of
 from forecasting.errors import DataContractError, ForecastingError, SettingsError
+from forecasting.known_at_origin import CovariatesAt
 from forecasting.models.base import Forecaster
 from forecasting.models.settings import SETTINGS
 from forecasting.persistence import library_versions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_ONE_INSTANT = pd.Timedelta(1, unit="ns")
 _MOST_TRIALS = 10_000
 _RANDOM_TRIALS = 8
 """Trials at random before the sampler learns from them."""
@@ -70,6 +72,8 @@ def tune(
     seconds: float | None = None,
     storage: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    covariates_at: CovariatesAt | None = None,
+    prepare: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
 ) -> Tuning:
     """Search the hyper-parameters of a model's kind; the model itself is left as it is.
 
@@ -86,8 +90,10 @@ def tune(
         seconds: start no further trial so long after the first, which is always judged. The result then depends on the
             machine's speed; that of a study bounded by trials alone does not.
         storage: folder in which the study is kept while it runs. The same call resumes it there, whatever stopped it;
-            another history, model, library version or fold never does. A larger `trials` goes on where it ended.
+            another history, preparation, model, library version or fold never does. A larger `trials` goes on where
+            it ended.
         progress: called with (trials done, trials in all) after each.
+        covariates_at, prepare: as in `backtest`, which judges a fold.
 
     Raises:
         SettingsError: the kind has nothing to tune, or an argument is out of range.
@@ -101,7 +107,10 @@ def tune(
     )
     ranges = _ranges(model, space)
     frame = model.validate(history)
-    parts = _folds(model, frame, folds=folds, origins_per_fold=origins_per_fold, training_rows=training_rows)
+    parts = [
+        replace(part, covariates_at=covariates_at, prepare=prepare)
+        for part in _folds(model, frame, folds=folds, origins_per_fold=origins_per_fold, training_rows=training_rows)
+    ]
     facts = {
         "kind": model.kind,
         "parameters": model.parameters,
@@ -111,6 +120,7 @@ def tune(
         "space": {name: span.to_dict() for name, span in ranges.items()},
         "folds": [part.to_dict() for part in parts],
         "data_sha256": fingerprint(frame),
+        **_given(parts, horizon=model.settings.horizon),
         "library_versions": library_versions({"optuna", *model.libraries}),
     }
     name = f"{model.kind}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()}"
@@ -141,10 +151,15 @@ class _Fold:
 
     frame: pd.DataFrame
     origins: pd.DatetimeIndex
+    covariates_at: CovariatesAt | None = None
+    prepare: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
     def loss(self, model: Forecaster) -> float:
         """Mean pinball loss in MW of a model trained for this fold."""
-        found = backtest(model, self.frame, origins=self.origins).metrics["pinball"]
+        report = backtest(
+            model, self.frame, origins=self.origins, covariates_at=self.covariates_at, prepare=self.prepare
+        )
+        found = report.metrics["pinball"]
         if found is None or not math.isfinite(found):
             raise ForecastingError(f"the pinball loss is {found} from {self.origins[0]} on")
         return float(found)
@@ -157,6 +172,22 @@ class _Fold:
             "scored_until": (self.frame.index[-1] + resolution_of(self.frame.index)).isoformat(),
             "n_origins": len(self.origins),
         }
+
+
+def _given(parts: Sequence[_Fold], *, horizon: pd.Timedelta) -> dict[str, Any]:
+    """Hashes of what the folds are given besides the history: functions cannot be told apart but by what they give."""
+    prepared, forecast = hashlib.sha256(), hashlib.sha256()
+    for part in parts:
+        if part.prepare is not None:
+            prepared.update(fingerprint(part.prepare(part.frame.loc[part.frame.index < part.origins[0]])).encode())
+        if part.covariates_at is not None:
+            for origin in part.origins:
+                index = pd.DatetimeIndex(part.frame.loc[origin : origin + horizon - _ONE_INSTANT].index)
+                forecast.update(fingerprint(part.covariates_at(origin, index)).encode())
+    return {
+        **({} if parts[0].prepare is None else {"prepared_sha256": prepared.hexdigest()}),
+        **({} if parts[0].covariates_at is None else {"covariates_at_sha256": forecast.hexdigest()}),
+    }
 
 
 def _run(
