@@ -11,6 +11,7 @@ from typing import Any
 
 from forecasting.cli import commands
 from forecasting.errors import ForecastingError
+from forecasting.preprocessing import PROFILES
 from forecasting.registry import available_models
 
 BAD_INPUT = 2
@@ -68,6 +69,7 @@ def _add_train(subcommands: Any) -> None:
     command = _command(subcommands, "train", "Train a model and save it to a directory.", commands.train)
     _data_options(command)
     _model_options(command)
+    _preprocessing_option(command, default="raw")
     _tuning_options(command)
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="new directory for the model")
 
@@ -78,6 +80,7 @@ def _add_backtest(subcommands: Any) -> None:
     )
     _data_options(command)
     _model_options(command)
+    _preprocessing_option(command, default="raw")
     _tuning_options(command)
     command.add_argument("--origins", type=int, default=14, help="local midnights to forecast from (default 14)")
     command.add_argument("--every-days", type=int, default=1, help="days between them (default 1)")
@@ -90,6 +93,7 @@ def _add_backtest(subcommands: Any) -> None:
 def _add_forecast(subcommands: Any) -> None:
     command = _command(subcommands, "forecast", "Forecast with a saved model.", commands.forecast)
     _data_options(command)
+    _preprocessing_option(command, default=None)
     command.add_argument("--model", type=Path, required=True, metavar="DIR", help="directory that `train` wrote")
     command.add_argument("--sha256", help="refuse the model unless its manifest has this SHA-256")
     command.add_argument("--horizon", help="how far to forecast, such as 24h (default: the model's horizon)")
@@ -137,6 +141,15 @@ def _data_options(command: argparse.ArgumentParser) -> None:
     )
     data.add_argument(
         "--as-of", help="issue time (ISO 8601 with offset): loads of intervals that end later are not used"
+    )
+
+
+def _preprocessing_option(command: argparse.ArgumentParser, *, default: str | None) -> None:
+    command.add_argument(
+        "--preprocessing",
+        choices=tuple(PROFILES),
+        default=default,
+        help=f"what is done to the history first (default: {default or 'as for the training of the model'})",
     )
 
 

@@ -4,12 +4,14 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
 
+from forecasting import persistence
 from forecasting.backtesting import backtest as run_backtest
 from forecasting.backtesting import daily_origins
 from forecasting.calendar import check_timezone, checked_duration
@@ -19,6 +21,7 @@ from forecasting.errors import DataContractError, SettingsError
 from forecasting.models.base import Forecaster
 from forecasting.models.settings import SETTINGS
 from forecasting.persistence import load_model
+from forecasting.preprocessing import PROFILES, Preprocessed, Profile, preprocess, profile_of_evidence
 from forecasting.registry import create_model
 from forecasting.search_space import search_space
 
@@ -31,20 +34,22 @@ def train(options: argparse.Namespace) -> int:
     model = _new_model(options)
     _check_tuning(options)
     _require_folder_for_a_model(options.output)
-    history = _known(_read(options), _as_of(options))
+    prepared = _prepared(model, options.preprocessing, _known(_read(options), _as_of(options)))
+    history = prepared.values
     model.validate(history)
     if options.validate_only:
         return _print_findings(history, model.parameters | {"kind": model.kind})
-    model, study = _tuned(model, history, options)
+    model, study = _tuned(model, prepared.raw, options)
+    done = {"preprocessing": prepared.evidence()} if prepared.profile.steps else {}
     _log.info("training %s on %d rows", model.kind, len(history))
     with _progress(total=2, what=f"train {model.kind}", unit="step") as bar:
         model.fit(history)
         bar.update()
-        provenance = {"source": options.csv.name, "as_of": options.as_of, **study}
+        provenance = {"source": options.csv.name, "as_of": options.as_of, **study, **done}
         digest = model.save(options.output, provenance=provenance)
         bar.update()
     printed = {"model": str(options.output), "sha256": digest, "kind": model.kind, "training": model.training}
-    _print_json({**printed, **study})
+    _print_json({**printed, **study, **done})
     return 0
 
 
@@ -78,6 +83,7 @@ def backtest(options: argparse.Namespace) -> int:
             origins=origins,
             refit=options.refit,
             progress=lambda done, _: bar.update(done - bar.n),
+            prepare=_preparation(model, options.preprocessing),
         )
     if options.predictions is not None:
         report.predictions.to_csv(options.predictions, index=False)
@@ -106,6 +112,8 @@ def forecast(options: argparse.Namespace) -> int:
     start = issue_time.ceil(step)
     future_index = pd.date_range(start, start + horizon, freq=step, inclusive="left")
     history = _known(table, issue_time)
+    profile = options.preprocessing or _profile_of_training(options)
+    history = _prepared(model, profile, history).values
     future = table.drop(columns=LOAD).reindex(future_index)
     model.validate_window(history, future)
     if options.validate_only:
@@ -154,6 +162,23 @@ def _new_model(options: argparse.Namespace) -> Forecaster:
     return create_model(options.kind, **{name: getattr(options, name) for name in SETTINGS}, **hyperparameters)
 
 
+def _prepared(model: Forecaster, profile: str | Profile, history: pd.DataFrame) -> Preprocessed:
+    place = {name: getattr(model.settings, name) for name in ("timezone", "country", "subdivision")}
+    return preprocess(history, profile, **place)
+
+
+def _preparation(model: Forecaster, profile: str) -> Callable[[pd.DataFrame], pd.DataFrame] | None:
+    """What is done to the history before each origin; None where nothing is."""
+    return (lambda history: _prepared(model, profile, history).values) if PROFILES[profile].steps else None
+
+
+def _profile_of_training(options: argparse.Namespace) -> str | Profile:
+    """The profile that `train` noted in the model's manifest."""
+    manifest = persistence.read(options.model, expected_sha256=options.sha256).manifest
+    noted = manifest.get("provenance", {}).get("preprocessing")
+    return "raw" if noted is None else profile_of_evidence(noted)
+
+
 def _check_tuning(options: argparse.Namespace) -> None:
     if options.tune == 0 and (options.tune_seconds is not None or options.study is not None):
         raise SettingsError("--tune-seconds and --study need --tune and a number of trials")
@@ -176,6 +201,7 @@ def _tuned(model: Forecaster, history: pd.DataFrame, options: argparse.Namespace
             space={name: span for name, span in search_space(model.kind).items() if name not in given},
             seconds=options.tune_seconds,
             storage=options.study,
+            prepare=_preparation(model, options.preprocessing),
             progress=lambda done, _: bar.update(done - bar.n),
         )
     return tuning.model, {"tuning": tuning.study}
