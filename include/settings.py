@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from include.errors import Refusal
 
 _UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_LONGEST = timedelta(days=14)
 
 
 class SettingsInvalid(Refusal):
@@ -50,6 +51,10 @@ class Settings(BaseSettings):
     )
     training_days: int = Field(730, ge=21, description="Days of history that a training sees")
     context_days: int = Field(35, ge=14, description="Days of history that a forecast starts from")
+    weather_lead: str = Field(
+        "24h",
+        description="Weather of the past is taken as it was forecast so long ahead, such as 24h, where that is stored",
+    )
     check_days: int = Field(28, ge=7, description="Days of history that a check run looks at")
     score_days: int = Field(14, ge=1, description="Forecasts issued in so many days before as_of are scored")
     fallback_hours: int = Field(24, ge=1, description="Hours that an earlier run must still cover to be issued again")
@@ -68,17 +73,23 @@ class Settings(BaseSettings):
     def ingest_lookback(self) -> timedelta:
         return timedelta(days=self.ingest_days)
 
+    @property
+    def weather_lead_time(self) -> timedelta:
+        return _duration(self.weather_lead)
+
     @field_validator("horizon")
     @classmethod
-    def _is_duration(cls, horizon: str) -> str:
-        # Not by pandas, whose import would burden every process that reads the settings.
-        written = re.fullmatch(r"(\d{1,5}) ?(min|h|d)", horizon.lower())
-        if written is None:
-            raise ValueError(f"{horizon!r} is no duration such as '48h': whole min, h or d")
-        span = int(written[1]) * _UNITS[written[2]]
-        if not timedelta(hours=1) <= span <= timedelta(days=14):
+    def _is_horizon(cls, horizon: str) -> str:
+        if not timedelta(hours=1) <= _duration(horizon) <= _LONGEST:
             raise ValueError(f"{horizon!r} is not between 1 hour and 14 days")
         return horizon
+
+    @field_validator("weather_lead")
+    @classmethod
+    def _is_lead(cls, lead: str) -> str:
+        if not _duration(lead) <= _LONGEST:
+            raise ValueError(f"{lead!r} is more than 14 days")
+        return lead
 
     @field_validator("quantiles")
     @classmethod
@@ -102,6 +113,14 @@ class Settings(BaseSettings):
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"{url!r} does not start with http:// or https://")
         return url.rstrip("/")
+
+
+def _duration(text: str) -> timedelta:
+    # Not by pandas, whose import would burden every process that reads the settings.
+    written = re.fullmatch(r"(\d{1,5}) ?(min|h|d)", text.lower())
+    if written is None:
+        raise ValueError(f"{text!r} is no duration such as '48h': whole min, h or d")
+    return int(written[1]) * _UNITS[written[2]]
 
 
 @cache

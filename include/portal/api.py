@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -75,8 +75,23 @@ class Portal:
         )
         return answer
 
+    # weather forecasts
+
+    def weather_forecasts(
+        self, slug: str, *, start: datetime, end: datetime, as_of: datetime, lead_time: timedelta = timedelta(0)
+    ) -> pd.DataFrame:
+        """Per valid time of `[start, end)` the newest forecast known at `as_of`, and `lead_time` before that time.
+
+        Index valid_time (UTC), columns value, issue_time, known_at; a time without one has no row.
+        """
+        params = {name: time.isoformat() for name, time in (("start", start), ("end", end), ("as_of", as_of))}
+        minutes = lead_time // timedelta(minutes=1)
+        params["lead_time"] = f"PT{minutes // 60}H{minutes % 60}M"
+        table = self._table(f"series/{slug}/weather-forecasts/", params=params)
+        return table.set_index("valid_time").sort_index()
+
     def record_weather_forecasts(self, rows: pd.DataFrame) -> dict[str, Any]:
-        """Store rows of series, issue_time, valid_time, known_at, value."""
+        """Store rows of series, issue_time, valid_time, known_at, value; what was issued once stays as it is."""
         times = dict.fromkeys(("issue_time", "valid_time", "known_at"), UTC_US)
         schema = pa.schema({"series": pa.string(), **times, "value": pa.float64()})
         body = _parquet(pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False))
@@ -166,6 +181,11 @@ class Portal:
         """The ledger's runs of a series issued in `[issued_from, issued_to)`, newest first."""
         params = {"series": slug, "issued_from": issued_from.isoformat(), "issued_to": issued_to.isoformat()}
         return list(self._http.pages("forecast-runs/", params=params))
+
+    def forecast_run(self, run: int) -> dict[str, Any]:
+        """One run of the ledger, without its values. Raises NotFound."""
+        found: dict[str, Any] = self._http.get_json(f"forecast-runs/{run}/")
+        return found
 
     def forecast_values(self, run: int) -> pd.DataFrame:
         """A run's values: index valid_time (UTC), one column per quantile as float."""

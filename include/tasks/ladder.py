@@ -13,13 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from include.artifacts import load_artifact
 from include.baseline import naive_forecast
 from include.errors import NothingToPublish, PipelineError
-from include.history import covariates, load_history
+from include.inputs import horizon_index
+from include.model_forecast import model_forecast
 from include.portal import Portal, PortalUnavailable
 from include.settings import Settings
-from include.times import resolution_of
 
 _log = logging.getLogger(__name__)
 LONGEST_REASON = 2000
@@ -48,11 +47,7 @@ class Ladder:
         self._series = series
         self._settings = settings
         self._issue_time = issue_time
-        step = resolution_of(series)
-        start = pd.Timestamp(issue_time).ceil(step)
-        self.index = pd.date_range(
-            start, start + pd.Timedelta(settings.horizon), freq=step, inclusive="left", name="valid_time"
-        )
+        self.index = horizon_index(series, start=issue_time, horizon=settings.horizon)
 
     def climb(self) -> Forecast:
         """The forecast of the first rung that gives one.
@@ -110,18 +105,14 @@ class Ladder:
         return None, self._issue_time, values
 
     def _by_model(self, version: Mapping[str, Any]) -> tuple[int, datetime, pd.DataFrame]:
-        if pd.Timestamp(version["data_cutoff"]) > self._issue_time:
-            raise RungFailed(
-                f"version {version['version']} was trained on what was known at {version['data_cutoff']}, "
-                "after the issue time"
-            )
-        model = load_artifact(version["artifact_uri"], sha256=version["artifact_sha256"])
-        history = load_history(self._portal, self._series, as_of=self._issue_time, days=self._settings.context_days)
-        known = covariates(self._portal, self._series, self.index, as_of=self._issue_time)
-        try:
-            values = model.predict(history, pd.DataFrame(known, index=self.index))
-        except Exception as error:  # whatever a model stumbles over, the next rung publishes
-            raise RungFailed(f"version {version['version']} failed: {type(error).__name__}: {error}") from error
+        values = model_forecast(
+            self._portal,
+            self._series,
+            version,
+            self.index,
+            issue_time=self._issue_time,
+            settings=self._settings,
+        )
         return version["id"], self._issue_time, values
 
     def _require_checked_data(self) -> None:
