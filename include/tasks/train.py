@@ -8,8 +8,7 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,16 +16,14 @@ import pandas as pd
 from forecasting.errors import ForecastingError
 from include.artifacts import code_version, load_artifact, save_artifact
 from include.errors import BadArtifact, PipelineError, StudyBusy, TrainingHeld, as_pipeline_error, raise_failures
-from include.history import fingerprint
-from include.inputs import Inputs, Recipe, WeatherAhead, horizon_index, load_inputs
 from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
 from include.tasks.batch import for_each_series
+from include.training_inputs import TrainingInputs
 
 if TYPE_CHECKING:
     from forecasting import BacktestReport, Forecaster
-    from forecasting.preprocessing import Preprocessed
 
 _log = logging.getLogger(__name__)
 PIPELINE_ACCOUNT = "airflow"
@@ -91,11 +88,8 @@ def train_series(
             f"{slug}: check run {checked['id']} as of {checked['as_of']} failed. Training waits for data that passes"
         )
     series = portal.series(slug)
-    recipe = Recipe.of_series(series, weather_lead=settings.weather_lead_time)
-    inputs = load_inputs(portal, series, as_of=as_of, days=settings.training_days, recipe=recipe)
-    training = _Training(
-        portal, series, recipe, inputs, as_of, settings, dict(airflow), triggered_by or PIPELINE_ACCOUNT
-    )
+    inputs = TrainingInputs(portal, series, as_of=as_of, settings=settings)
+    training = _Training(portal, series, inputs, as_of, settings, dict(airflow), triggered_by or PIPELINE_ACCOUNT)
     done, failures = [], []
     for kind in kinds:
         try:
@@ -111,38 +105,11 @@ def train_series(
 class _Training:
     portal: Portal
     series: dict[str, Any]
-    recipe: Recipe
-    inputs: Inputs
+    inputs: TrainingInputs
     as_of: datetime
     settings: Settings
     airflow: dict[str, str]
     trained_by: str
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """As it was known, before its profile."""
-        return self.inputs.history
-
-    @cached_property
-    def prepared(self) -> Preprocessed:
-        return self.recipe.prepared(self.history, self.series)
-
-    @cached_property
-    def weather_ahead(self) -> WeatherAhead:
-        return WeatherAhead(self.portal, self.series)
-
-    @cached_property
-    def horizon_shares(self) -> dict[str, float]:
-        """Per covariate the share of the horizon from `as_of` on of which a forecast was known then."""
-        index = horizon_index(self.series, start=self.as_of, horizon=self.settings.horizon)
-        known = self.weather_ahead(pd.Timestamp(self.as_of), index)
-        return {str(name): float(known[name].notna().mean()) for name in known.columns}
-
-    @property
-    def known_future(self) -> tuple[str, ...]:
-        """The covariates whose forecasts were known for the whole horizon. Others are withheld: what was measured of
-        them would flatter the backtest, and nothing would stand in for it when the model is live."""
-        return tuple(sorted(name for name, share in self.horizon_shares.items() if share == 1))
 
     def train(self, kind: str, checked: Mapping[str, Any] | None) -> Trained:
         """Train one kind, unless it is registered and its artifact is sound."""
@@ -157,7 +124,7 @@ class _Training:
         model, tuning = self._tuned(model, key=key, until=origins[0])
         report = self._backtest(model, origins)
         _log.info("%s: %s has pinball %s, naive %s", slug, kind, report.metrics["pinball"], report.baseline["pinball"])
-        model.fit(self.prepared.values)
+        model.fit(self.inputs.prepared.values)
         uri = f"{self.settings.artifacts_url}/{slug}/{key}"
         provenance = {"series": slug, "training_key": key, "data_cutoff": self.as_of.isoformat()}
         digest = save_artifact(model, uri, provenance=provenance)
@@ -184,7 +151,7 @@ class _Training:
             subdivision=self.series["subdivision"] or None,
             quantiles=self.settings.quantiles,
             horizon=self.settings.horizon,
-            known_future=self.known_future,
+            known_future=self.inputs.known_future,
             seed=self.settings.seed,
             threads=self.settings.threads,
             latitude=self.series["latitude"],
@@ -201,10 +168,7 @@ class _Training:
             "parameters": model.parameters,
             "backtest_origins": self.settings.backtest_origins,
             "data_cutoff": self.as_of.isoformat(),
-            "data_sha256": fingerprint(self.history),
-            "preprocessing": self.recipe.profile.to_dict(),
-            "weather_lead": str(self.recipe.weather_lead),
-            "weather_ahead": self._weather_sha256(origins),
+            **self.inputs.facts(origins),
             "library_versions": library_versions(model.libraries),
             "code_version": code_version(),
         }
@@ -212,23 +176,11 @@ class _Training:
             facts["tuning"] = {"trials": self.settings.tuning_trials, **library_versions(["optuna"])}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    def _weather_sha256(self, origins: pd.DatetimeIndex) -> list[str]:
-        """Of what was forecast at each origin of the backtest, which decides its evidence."""
-        if not self.known_future:
-            return []
-        indices = (horizon_index(self.series, start=each, horizon=self.settings.horizon) for each in origins)
-        # The newest origins may reach beyond the history: the backtest asks for what lies within.
-        last = self.history.index[-1]
-        return [
-            fingerprint(self.weather_ahead(origin, index[index <= last]))
-            for origin, index in zip(origins, indices, strict=True)
-        ]
-
     def _origins(self) -> pd.DatetimeIndex:
         from forecasting import daily_origins
 
         return daily_origins(
-            self.history,
+            self.inputs.history,
             timezone=self.series["timezone"],
             horizon=self.settings.horizon,
             count=self.settings.backtest_origins,
@@ -249,9 +201,9 @@ class _Training:
         try:
             tuning = tune(
                 model,
-                self.history.loc[self.history.index < until],
+                self.inputs.history.loc[self.inputs.history.index < until],
                 trials=self.settings.tuning_trials,
-                **self._as_it_was(),
+                **self.inputs.in_backtest(),
                 storage=None if folder is None else folder / key,
             )
         except DataContractError as error:
@@ -270,26 +222,9 @@ class _Training:
     def _backtest(self, model: Forecaster, origins: pd.DatetimeIndex) -> BacktestReport:
         from forecasting import backtest
 
-        return backtest(model, self.history, origins=origins, progress=_log_progress, **self._as_it_was())
-
-    def _as_it_was(self) -> dict[str, Any]:
-        """What a backtest is told at each origin: the weather as it was forecast then, the history as prepared then."""
-        return {
-            "covariates_at": self.weather_ahead if self.known_future else None,
-            "prepare": self.recipe.preparation(self.series),
-        }
-
-    def _weather(self) -> dict[str, Any]:
-        """Per covariate, how much of the training was forecast and how much observed, and whether it is known ahead."""
-        covariates = {
-            name: {
-                "known_ahead": name in self.known_future,
-                "horizon_share": self.horizon_shares.get(name, 0.0),
-                **extents,
-            }
-            for name, extents in self.inputs.told.evidence().items()
-        }
-        return {"lead_time_hours": self.settings.weather_lead_time / timedelta(hours=1), "covariates": covariates}
+        return backtest(
+            model, self.inputs.history, origins=origins, progress=_log_progress, **self.inputs.in_backtest()
+        )
 
     def _candidate(
         self,
@@ -321,8 +256,7 @@ class _Training:
                 "training": model.training,
                 "check_run": quality,
                 "tuning": tuning,
-                "weather": self._weather(),
-                "preprocessing": self.prepared.evidence(),
+                **self.inputs.evidence(),
             },
             "library_versions": library_versions(model.libraries),
             "code_version": code_version(),

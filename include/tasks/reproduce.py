@@ -1,0 +1,85 @@
+"""A published run made again from its artifact and what was known at its data cut-off, and held against the ledger."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from include.baseline import naive_forecast
+from include.errors import Refusal
+from include.inputs import horizon_index
+from include.model_forecast import model_forecast
+from include.portal import Portal
+from include.settings import Settings
+
+_log = logging.getLogger(__name__)
+TOLERANCE = 1e-9
+"""Relative; other processors round the last bits of a sum in another way."""
+
+
+class NotReproduced(Refusal):
+    """A run cannot be made again as it was published; the message names the first difference."""
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A run as it was made again; `values` are MW by valid time (UTC) and quantile."""
+
+    run: int
+    series: str
+    rung: str
+    values: pd.DataFrame = field(repr=False)
+
+
+def reproduce_run(portal: Portal, run_id: int, settings: Settings) -> Reproduced:
+    """Make a published run again and compare it with the ledger, whatever was corrected or became known since.
+
+    `settings` are those of the publication (`context_days`, `horizon`); the quantiles are the run's own. What else may
+    not have changed is the series itself: its covariates and their weights.
+
+    Raises:
+        NotReproduced: naming the first valid time and quantile that differ, with both values.
+        NotFound: there is no such run, or no such model any more.
+        PipelineError: the artifact is missing or damaged, or nothing was known at the cut-off.
+    """
+    run = portal.forecast_run(run_id)
+    published = portal.forecast_values(run_id)
+    made = _made_again(portal, run, settings.model_copy(update={"quantiles": tuple(published.columns)}))
+    again = made.reindex(index=published.index)
+    _compare(run, published, again)
+    _log.info("run %d of %s, by %s: %d values are reproduced", run_id, run["series"], run["rung"], published.size)
+    return Reproduced(run=run_id, series=run["series"], rung=run["rung"], values=again)
+
+
+def _made_again(portal: Portal, run: dict[str, Any], settings: Settings) -> pd.DataFrame:
+    """From the cut-off on. It is the issue time, unless the run is an earlier one issued again: then that one's."""
+    series = portal.series(run["series"])
+    cutoff = pd.Timestamp(run["data_cutoff"])
+    moment = cutoff.to_pydatetime()
+    reach = pd.Timestamp(run["valid_until"]) - cutoff
+    index = horizon_index(series, start=moment, horizon=str(reach))
+    if run["model"] is None:
+        return naive_forecast(portal, series, index, known_at=moment, settings=settings)
+    version = portal.model(run["model"]["id"])
+    return model_forecast(portal, series, version, index, issue_time=moment, settings=settings)
+
+
+def _compare(run: dict[str, Any], published: pd.DataFrame, again: pd.DataFrame) -> None:
+    where = f"Run {run['id']} of {run['series']}, issued {run['issue_time']} by {run['rung']}"
+    if list(again.columns) != list(published.columns):
+        raise NotReproduced(
+            f"{where}, has the quantiles {list(published.columns)}; made again, it has {list(again.columns)}"
+        )
+    same = np.isclose(again.to_numpy(), published.to_numpy(), rtol=TOLERANCE, atol=0.0)
+    if same.all():
+        return
+    row, column = np.argwhere(~same)[0]
+    raise NotReproduced(
+        f"{where}, cannot be reproduced: {int((~same).sum())} of {same.size} values differ, the first at "
+        f"{published.index[row].isoformat()}, quantile {published.columns[column]:g}: "
+        f"published {published.iloc[row, column]:.12g}, made again {again.iloc[row, column]:.12g}"
+    )
