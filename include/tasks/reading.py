@@ -149,7 +149,8 @@ class Reading:
         delay = None if self.source["availability_delay"] is None else pd.Timedelta(self.source["availability_delay"])
         if "issue_time" in rows:
             # What is issued after as_of is known from then on: nothing that looks at as_of sees it.
-            known = rows["issue_time"].clip(lower=now) if delay is None else rows["issue_time"] + delay
+            issued = rows["issue_time"]
+            known = issued.where(issued > now, now) if delay is None else issued + delay
             return rows.assign(known_at=known)[known <= max(now, pd.Timestamp(self.read_at))]
         # Also a live source may hold what came after as_of: it is read somewhat later, or much later in a backfill.
         knowable = rows["valid_time"] + rows["series"].map(self._lengths()) + (delay or pd.Timedelta(0))

@@ -151,8 +151,7 @@ def test_bad_lines_go_to_quarantine_with_their_number_and_rule_and_cost_no_other
     lines[3] = lines[3].replace(lines[3].split(",")[1], "1e999")
     lines[4] = "yesterday,1,2"
     lines[5] += ",7"
-    path.write_text("
-".join([*lines, ""]))
+    path.write_text("\n".join([*lines, ""]))
     done = [ingest(run_id=run) for run in ("one", "two")]
     assert [(row, rule) for row, rule, _ in quarantined()] == [(4, "not_finite"), (5, "not_a_time"), (6, "field_count")]
     assert quarantined()[0][2]["load"] == "1e999", "the row is kept as it came"
