@@ -187,7 +187,8 @@ def test_an_ingest_that_is_cut_half_way_and_run_again_ends_the_same(
     town(two_days())
     daily = options.model_copy(update={"ingest_days_per_request": 1})
     way = portal_of("one", url=wire.url)
-    wire.script(PASS, PASS, PASS, PASS, CUT, Answer(502), CUT)  # the source, two series, the first day; then it breaks
+    # The source, the beginning, two series, the first day and that it is stored; then it breaks.
+    wire.script(*[PASS] * 6, CUT, Answer(502), CUT)
     with pytest.raises(PortalUnavailable):
         ingest(portal=way, settings=daily)
     assert len(stored()) == 48
@@ -220,9 +221,9 @@ def test_a_batch_of_which_nothing_was_known_is_nothing_to_do(
     town(two_days())
     batch = {"sources": ["town-file"], "as_of": START.isoformat(), "start": None, "end": None}
     with pytest.raises(NothingToDo, match="Of town-file no row of the period was known at 2024-07-01T14:00"):
-        ingest_batch(new_run(), batch)
+        ingest_batch(new_run(run_id="one"), batch)
     with pytest.raises(NothingToDo):
-        ingest_batch(new_run(), {**batch, "as_of": END.isoformat(), "start": END.isoformat()})
+        ingest_batch(new_run(run_id="two"), {**batch, "as_of": END.isoformat(), "start": END.isoformat()})
     assert stored() == []
 
 
@@ -233,13 +234,19 @@ def test_a_batch_tells_what_became_of_its_rows_as_plain_json(
     start, end = (START + HOUR).isoformat(), (START + 2 * HOUR).isoformat()
     batch = {"sources": ["town-file"], "as_of": END.isoformat(), "start": start, "end": end}
     assert json.loads(json.dumps(ingest_batch(new_run(), batch))) == {
-        "source": "town-file",
         "series": ["town", "town-temperature"],
-        "received": 4,
-        "inserted": 4,
-        "corrected": 0,
-        "unchanged": 0,
-        "quarantined": 0,
+        "sources": [
+            {
+                "source": "town-file",
+                "series": ["town", "town-temperature"],
+                "received": 4,
+                "inserted": 4,
+                "corrected": 0,
+                "unchanged": 0,
+                "quarantined": 0,
+            }
+        ],
+        "refused": {},
     }
 
 
