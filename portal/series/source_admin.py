@@ -27,7 +27,7 @@ class SourceAdmin(SimpleHistoryAdmin, ModelAdmin):
     """Sources; every edit stays in the history."""
 
     form = SourceForm
-    list_display = ("slug", "name", "kind", "feeds", "last_ingest", "delay", "enabled", "scheduled")
+    list_display = ("slug", "name", "kind_word", "feeds_word", "last_ingest", "delay", "enabled", "scheduled")
     list_filter = ("kind", "feeds", "enabled", "scheduled")
     list_select_related = False
     search_fields = ("slug", "name", "url", "connection")
@@ -35,7 +35,6 @@ class SourceAdmin(SimpleHistoryAdmin, ModelAdmin):
     fieldsets = (
         (None, {"fields": (("slug", "name"), ("kind", "feeds"), "url", "connection", "options")}),
         ("Use", {"fields": ("availability_delay", ("enabled", "scheduled"))}),
-        ("Last reading", {"fields": ("newest_ingest",)}),
     )
     change_form_outer_after_template = "series/source_kinds.html"
 
@@ -53,6 +52,11 @@ class SourceAdmin(SimpleHistoryAdmin, ModelAdmin):
             )
         )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Source | None = None) -> Any:
+        """How the last reading went comes first, once there may be one."""
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if obj is None else ((None, {"fields": ("newest_ingest",)}), *fieldsets)
+
     def has_delete_permission(self, request: HttpRequest, obj: Source | None = None) -> bool:
         return False
 
@@ -66,13 +70,21 @@ class SourceAdmin(SimpleHistoryAdmin, ModelAdmin):
         context["chosen_kind"] = form["kind"].value() if "kind" in form.fields else getattr(form.instance, "kind", "")
         return super().render_change_form(request, context, *args, **kwargs)
 
+    @display(description="Kind", ordering="kind")
+    def kind_word(self, source: Source) -> str:
+        return source.kind
+
+    @display(description="Feeds", ordering="feeds")
+    def feeds_word(self, source: Source) -> str:
+        return source.feeds
+
     @display(description="Last reading", ordering="newest_as_of")
     def last_ingest(self, source: Any) -> str:
         if source.newest_state is None:
             return "never read"
         page = reverse("admin:series_ingestrun_change", args=(source.newest_id,))
         return format_html(
-            '<a href="{}">{} as of {}</a>',
+            '<a href="{}" class="whitespace-nowrap">{} as of {}</a>',
             page,
             state_badge(source.newest_state),
             f"{source.newest_as_of:%Y-%m-%d %H:%M}Z",

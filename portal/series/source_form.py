@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.utils.safestring import mark_safe
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from portal.series.models import Source
@@ -16,7 +17,7 @@ from portal.series.models import Source
 class OptionsField(forms.JSONField):
     """JSON on several lines; a slip in it is refused with its line."""
 
-    widget = UnfoldAdminTextareaWidget(attrs={"rows": 20, "spellcheck": "false", "class": "gc-code"})
+    widget = UnfoldAdminTextareaWidget(attrs={"rows": 14, "spellcheck": "false", "class": "gc-code"})
 
     def to_python(self, value: Any) -> Any:
         if value in self.empty_values:
@@ -50,7 +51,11 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 class SourceForm(forms.ModelForm):
     """A source."""
 
-    options = OptionsField(help_text="JSON; what each kind takes is described below, with an example")
+    options = OptionsField(
+        help_text=mark_safe(
+            'JSON; <a href="#kinds" class="underline">what each kind takes</a> is described below, with an example'
+        )
+    )
 
     class Meta:
         model = Source
@@ -66,6 +71,7 @@ class SourceForm(forms.ModelForm):
             "enabled",
             "scheduled",
         )
+        labels = {"url": "URL"}  # noqa: RUF012  # as Django has it
 
     def add_error(self, field: str | None, error: Any) -> None:
         """A field that could not be read at all is not judged by its former value too."""
