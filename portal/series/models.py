@@ -72,7 +72,13 @@ class Series(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(latitude__isnull=True, longitude__isnull=True)
-                | Q(latitude__range=(-90, 90), longitude__range=(-180, 180)),
+                | Q(
+                    # Said outright: an unknown comparison with a NULL passes a check.
+                    latitude__isnull=False,
+                    longitude__isnull=False,
+                    latitude__range=(-90, 90),
+                    longitude__range=(-180, 180),
+                ),
                 name="series_place_on_earth",
                 violation_error_message="A place has a latitude and a longitude, or neither.",
             ),

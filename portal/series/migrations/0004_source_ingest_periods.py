@@ -21,4 +21,25 @@ class Migration(migrations.Migration):
                 name="series_ingested_period_not_empty",
             ),
         ),
+        migrations.RemoveConstraint(
+            model_name="series",
+            name="series_place_on_earth",
+        ),
+        migrations.AddConstraint(
+            model_name="series",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("latitude__isnull", True), ("longitude__isnull", True)),
+                    models.Q(
+                        ("latitude__isnull", False),
+                        ("latitude__range", (-90, 90)),
+                        ("longitude__isnull", False),
+                        ("longitude__range", (-180, 180)),
+                    ),
+                    _connector="OR",
+                ),
+                name="series_place_on_earth",
+                violation_error_message="A place has a latitude and a longitude, or neither.",
+            ),
+        ),
     ]

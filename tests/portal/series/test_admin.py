@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
@@ -86,6 +87,18 @@ def test_a_bad_timezone_is_refused_on_the_page(
     change = reverse("admin:series_series_change", args=(series.pk,))
     answer = browser("data_engineer").post(change, form(series, timezone="Mars/Olympus"))
     assert "Mars/Olympus is not an IANA timezone" in text(answer)
+
+
+def test_half_a_place_is_refused_on_the_page_and_by_the_database(
+    browser: Callable[[str], Client], make_series: Callable[..., Series]
+) -> None:
+    series = make_series("victoria")
+    change = reverse("admin:series_series_change", args=(series.pk,))
+    answer = browser("data_engineer").post(change, form(series, latitude="-37.8"))
+    assert "A place has a latitude and a longitude, or neither." in text(answer)
+    with pytest.raises(IntegrityError, match="series_place_on_earth"), transaction.atomic():
+        Series.objects.update(longitude=144.9)
+    assert browser("approver").get(change).status_code == 200
 
 
 def test_observations_are_looked_at_and_nothing_else(

@@ -116,6 +116,18 @@ def test_a_series_is_changed_field_by_field_and_its_history_names_who(
     assert series.history.first().history_user == engineer
 
 
+def test_half_a_place_is_refused_and_a_whole_one_comes_and_goes(
+    api: APIClient, make_series: MakeSeries, problem: Problem
+) -> None:
+    make_series("victoria")
+    url = f"{SERIES}victoria/"
+    assert problem(api.patch(url, {"latitude": -37.8}), 400)["errors"][0]["field"] == "longitude"
+    assert api.patch(url, {"latitude": -37.8, "longitude": 144.9}).json()["longitude"] == 144.9
+    assert api.patch(url, {"latitude": -38}).json()["latitude"] == -38
+    assert problem(api.patch(url, {"latitude": None}), 400)["errors"][0]["field"] == "latitude"
+    assert api.patch(url, {"latitude": None, "longitude": None}).json()["latitude"] is None
+
+
 def test_given_covariates_replace_those_so_far_and_others_stay(api: APIClient, make_series: MakeSeries) -> None:
     make_series("victoria")
     for slug in ("melbourne", "geelong"):

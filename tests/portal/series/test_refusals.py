@@ -174,3 +174,12 @@ def test_a_time_of_recording_that_cannot_be_placed_is_a_400(
 ) -> None:
     document = problem(send(service, f"{BULK}?recorded_at=now", rows([1.0])), 400)
     assert document["errors"][0]["field"] == "recorded_at"
+
+
+def test_a_zone_whose_name_is_no_text_is_a_400(
+    series: Series, service: APIClient, encode: Callable[..., tuple[bytes, str]], rows: Rows, problem: Problem
+) -> None:
+    body, content_type = encode(rows([1.0]), "arrow")
+    broken = body.replace(b"UTC\0", b"\x80TC\0")
+    assert broken != body
+    problem(service.generic("POST", BULK, broken, content_type=content_type), 400)
