@@ -143,7 +143,7 @@ def keep_rules(
         late = (frame["valid_time"] > latest) & ~frame["series"].isin(list(ahead))
     faults: Faults = {}
     for number, series in frame.loc[infinite, "series"].items():
-        faults[number] = ("not_finite", f"{series}: the value is larger than any number that can be kept.")
+        faults[number] = ("not_finite", f"{series}: the value is no finite number that can be kept.")
     for number, series, value in frame.loc[outside, ["series", "value"]].itertuples():
         faults[number] = ("out_of_bounds", f"{series}: {value:g} is not {_bounds(by_series[series])}.")
     for number, series, time in frame.loc[late & values.notna(), ["series", "valid_time"]].itertuples():
