@@ -1,34 +1,31 @@
-"""Which connector reads which kind of source. Each is imported when it is needed: not every task reads a database."""
+"""The connector of each kind of source, imported when it is asked for: none weighs on a process that reads another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, cast
 
 from include.errors import SourceError
 from include.sources.connector import Connector
 
 CONNECTORS = {
     "file": "include.sources.file:read_file",
-    "eia930": "include.sources.eia930:read_eia930",
-    "entsoe": "include.sources.entsoe:read_entsoe",
-    "open_meteo": "include.sources.open_meteo:read_open_meteo",
-    "sql": "include.sources.sql:read_sql",
-    "aggregate": "include.sources.aggregate:read_aggregate",
+    "eia930": "include.sources.eia930:read",
+    "entsoe": "include.sources.entsoe:read",
+    "open_meteo": "include.sources.open_meteo:read",
+    "sql": "include.sources.sql:read",
+    "aggregate": "include.sources.aggregate:read",
 }
+"""By the kind that the portal stores with a source."""
 
 
-def connector(source: Mapping[str, Any]) -> Connector:
-    """The connector of a source.
+def connector_of(kind: str) -> Connector:
+    """The connector of a kind.
 
     Raises:
-        SourceError: there is none for its kind.
+        SourceError: there is none.
     """
-    place = CONNECTORS.get(source["kind"])
-    if place is None:
-        raise SourceError(
-            f"Source {source['slug']} is of kind {source['kind']!r}; there are connectors for {', '.join(CONNECTORS)}"
-        )
-    module, name = place.split(":")
-    return cast("Connector", getattr(import_module(module), name))
+    if kind not in CONNECTORS:
+        raise SourceError(f"There is no connector for sources of kind {kind!r}; there are {', '.join(CONNECTORS)}")
+    module, _, name = CONNECTORS[kind].partition(":")
+    connector: Connector = getattr(import_module(module), name)
+    return connector

@@ -40,10 +40,10 @@ def months(request: Request, *, ahead: timedelta = timedelta(0)) -> list[Window]
         ahead: how far beyond that an open end reaches, where the service knows what is yet to come.
 
     Raises:
-        SourceError: the period has no start: a service would be asked for all that it ever had.
+        SourceError: the period has no start: all that there ever was would be asked for.
     """
     if request.start is None:
-        raise SourceError(f"Source {request.source['slug']} is a service: give the run a start")
+        raise SourceError(f"Source {request.source['slug']} cannot be read without a start; give the run one")
     start = pd.Timestamp(request.start).floor("D")
     end = pd.Timestamp(request.end if request.end is not None else request.as_of + ahead).ceil("D")
     found = []

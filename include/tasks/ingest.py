@@ -16,7 +16,7 @@ from include.errors import BatchRefused, NothingToDo, PipelineError, Refusal, So
 from include.portal import PortalUnavailable
 from include.run import Run
 from include.sources.access import access_of
-from include.sources.registry import connector
+from include.sources.registry import connector_of
 from include.tasks.reading import Reading
 from include.times import read_time
 
@@ -102,7 +102,7 @@ def ingest_source(
     source = run.portal.source(slug)
     reading = Reading.begin(run, source, as_of=as_of, start=start, end=end)
     try:
-        read = connector(source)
+        read = connector_of(source["kind"])
         for part in read(reading.request(access_of(source))):
             reading.store(part)
     except Refusal as refusal:

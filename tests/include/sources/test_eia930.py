@@ -247,7 +247,7 @@ def test_options_that_name_nothing_are_refused(wire: Wire, column: dict[str, Any
         parts(wire, column)
     with pytest.raises(SourceError, match="Two of the columns read ERCO D"):
         parts(wire, DEMAND, {**DEMAND, "series": "again"})
-    with pytest.raises(SourceError, match="some-source is a service: give the run a start"):
+    with pytest.raises(SourceError, match="some-source cannot be read without a start; give the run one"):
         parts(wire, start=None)
 
 
