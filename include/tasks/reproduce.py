@@ -11,10 +11,10 @@ import pandas as pd
 
 from include.baseline import naive_forecast
 from include.errors import Refusal
-from include.inputs import horizon_index
 from include.model_forecast import model_forecast
 from include.portal import Portal
 from include.settings import Settings
+from include.times import resolution_of
 
 _log = logging.getLogger(__name__)
 TOLERANCE = 1e-9
@@ -60,8 +60,8 @@ def _made_again(portal: Portal, run: dict[str, Any], settings: Settings) -> pd.D
     series = portal.series(run["series"])
     cutoff = pd.Timestamp(run["data_cutoff"])
     moment = cutoff.to_pydatetime()
-    reach = pd.Timestamp(run["valid_until"]) - cutoff
-    index = horizon_index(series, start=moment, horizon=str(reach))
+    step, end = resolution_of(series), pd.Timestamp(run["valid_until"])
+    index = pd.date_range(cutoff.ceil(step), end, freq=step, inclusive="left", name="valid_time")
     if run["model"] is None:
         return naive_forecast(portal, series, index, known_at=moment, settings=settings)
     version = portal.model(run["model"]["id"])

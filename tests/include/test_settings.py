@@ -43,6 +43,8 @@ def test_a_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) ->
         ("GRIDCAST_HORIZON", "99999d", "not between 1 hour and 14 days"),
         ("GRIDCAST_HORIZON", "15d", "not between 1 hour and 14 days"),
         ("GRIDCAST_HORIZON", "15min", "not between 1 hour and 14 days"),
+        ("GRIDCAST_WEATHER_LEAD", "a day", "no duration such as '48h'"),
+        ("GRIDCAST_WEATHER_LEAD", "15d", "more than 14 days"),
         ("GRIDCAST_ARTIFACTS_URL", "/srv/models", "has no scheme"),
         ("GRIDCAST_PORTAL_PUBLIC_URL", "javascript:alert(1)", "does not start with http"),
         ("GRIDCAST_QUANTILES", "[0.1, 0.9]", "median"),

@@ -1,4 +1,4 @@
-"""A weather service near the town: an issue every twelve hours for three days, wrong by a little more each day."""
+"""A weather service near the town: an issue every twelve hours, three days ahead, and wrong by more each day."""
 
 from __future__ import annotations
 
