@@ -157,7 +157,7 @@ class Source(models.Model):
     def fed(self) -> list[str]:
         """The slugs of the series that its columns feed, in their order."""
         columns = self.options.get("columns", []) if isinstance(self.options, dict) else []
-        return list(dict.fromkeys(column["series"] for column in columns))
+        return list(dict.fromkeys(str(column.get("series", "?")) for column in columns if isinstance(column, dict)))
 
     def clean(self) -> None:
         """What is required, taken and refused depends on the kind: see `portal.series.source_kinds`."""

@@ -58,6 +58,14 @@ class CountField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class ErrorField(serializers.CharField):
+    """What was wrong, in the connector's words: cut where it is long, as no failure is too long to be told."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data).replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR - 1]}…"
+
+
 class IngestProgressSerializer(serializers.Serializer[dict[str, Any]]):
     """How far a running ingest is, or how it ended; what is not named stays as it is."""
 
@@ -73,9 +81,7 @@ class IngestProgressSerializer(serializers.Serializer[dict[str, Any]]):
     state = serializers.ChoiceField(
         choices=[IngestRun.State.DONE.value, IngestRun.State.FAILED.value], required=False, help_text="How it ended"
     )
-    error = serializers.CharField(
-        required=False, max_length=LONGEST_ERROR, help_text="What was wrong, of one that failed"
-    )
+    error = ErrorField(required=False, help_text="What was wrong, of one that failed")
 
     def validate_position(self, position: Any) -> Any:
         if len(dumps(position)) > LONGEST_POSITION:

@@ -116,6 +116,12 @@ def test_a_failed_run_goes_on_with_its_position_and_without_its_error(begin: Beg
     assert advance(run, received=20, state="done")["state"] == "done"
 
 
+def test_no_failure_is_too_long_or_too_odd_to_be_told(begin: Begin, advance: Advance) -> None:
+    error = advance(begin(), state="failed", error="nul\0" + "x" * 100_000)["error"]
+    assert error.startswith("nul\N{REPLACEMENT CHARACTER}xxx")
+    assert len(error) == 20_000
+
+
 def test_a_run_that_is_done_begins_anew(begin: Begin, advance: Advance) -> None:
     run = begin()
     note = {"rule": "r", "count": 1, "message": ""}
