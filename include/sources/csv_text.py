@@ -59,6 +59,7 @@ class CsvTable:
 
     def chunks(self) -> Iterator[Chunk]:
         """All records. Raises SourceError where it is no CSV, or ends in the middle of a record."""
+        self._places.clear()
         offset, lines, rest = self._header.end, self._header.lines, b""
         while offset < self._spool.size:
             data = rest + self._spool.read(offset + len(rest), BLOCK)

@@ -154,7 +154,12 @@ def _listed(filesystem: Any, path: str, *, is_pattern: bool) -> list[str]:
 
 
 def _address(filesystem: Any, found: str, url: str, path: str) -> str:
-    return readable(_without_secrets(url if found == path else str(filesystem.unstrip_protocol(found))))
+    if found == path:
+        return readable(_without_secrets(url))
+    if "://" in found:
+        return readable(_without_secrets(found))
+    protocol = filesystem.protocol if isinstance(filesystem.protocol, str) else filesystem.protocol[0]
+    return readable(f"{protocol}://{found.lstrip('/')}")
 
 
 def _without_secrets(url: str) -> str:

@@ -61,34 +61,43 @@ class ParquetTable:
         self._rows = facts.num_rows
         self._copy = copy
         self._firsts: list[int] = []
-        self._kept: Any = None
+        """The first row of each batch, and where in the copy it ends."""
+        self._ends: list[int] = [0]
+        self._at_hand: tuple[int, pa.RecordBatch] | None = None
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows. Raises SourceError where the file is damaged."""
         size = max(1, _CELLS // len(self._needed))
         batches = _guarded(lambda: self._file.iter_batches(batch_size=size, columns=self._needed, use_threads=False))
-        writer, row = None, 1
+        self._copy.truncate(0)
+        self._firsts, self._ends, self._at_hand = [], [0], None
+        row = 1
         while (columns := _guarded(lambda: self._columns(next(batches, None)))) is not None:
-            batch = pa.record_batch(columns)
-            writer = writer or pa.ipc.new_file(pa.PythonFile(self._copy, mode="w"), batch.schema)
-            writer.write_batch(batch)
-            self._firsts.append(row)
-            yield Chunk(np.arange(row, row + batch.num_rows), columns)
-            row += batch.num_rows
+            self._keep(pa.record_batch(columns), row)
+            count = len(columns[self._needed[0]])
+            yield Chunk(np.arange(row, row + count), columns)
+            row += count
         if row - 1 != self._rows:
             raise SourceError(f"is damaged: it holds {row - 1:,} rows, and says {self._rows:,}")
-        if writer is not None:
-            writer.close()
-            self._copy.flush()
 
     def raw(self, row: int) -> dict[str, Any]:
-        """The columns read of a row, all chunks having been read."""
-        if self._kept is None:
-            self._kept = pa.ipc.open_file(pa.PythonFile(self._copy, mode="r"))
+        """The columns read of a row."""
         number = bisect_right(self._firsts, row) - 1
-        batch = self._kept.get_batch(number)
+        if self._at_hand is None or self._at_hand[0] != number:
+            self._copy.seek(self._ends[number])
+            kept = self._copy.read(self._ends[number + 1] - self._ends[number])
+            self._at_hand = number, pa.ipc.open_stream(kept).read_next_batch()
+        batch = self._at_hand[1]
         fields = [_shown(batch.column(name)[row - self._firsts[number]]) for name in self._needed]
         return shown(self._needed, fields, first=self._needed)
+
+    def _keep(self, batch: pa.RecordBatch, row: int) -> None:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        self._copy.seek(self._ends[-1])
+        self._ends.append(self._ends[-1] + self._copy.write(sink.getvalue()))
+        self._firsts.append(row)
 
     def _columns(self, batch: pa.RecordBatch | None) -> dict[str, pa.Array] | None:
         return None if batch is None else {name: _plain(batch.column(name)) for name in self._needed}
@@ -122,9 +131,15 @@ def _plain(array: pa.Array) -> pa.Array:
     if not pa.types.is_dictionary(array.type):
         return array
     texts = array.dictionary.cast(pa.large_string())
-    cut = pc.binary_join_element_wise(pc.utf8_slice_codeunits(texts, 0, SHORT - 1), "…", "")
+    texts.validate(full=True)
+    start, mark, between = pc.utf8_slice_codeunits(texts, 0, SHORT - 1), *map(_text, ("…", ""))
+    cut = pc.binary_join_element_wise(start, mark, between)
     texts = pc.if_else(pc.greater(pc.utf8_length(texts), _LONGEST_TEXT), cut, texts)
     return texts.take(array.indices)
+
+
+def _text(text: str) -> pa.Scalar:
+    return pa.scalar(text, type=pa.large_string())
 
 
 def _shown(value: Any) -> Any:

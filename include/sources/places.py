@@ -16,6 +16,11 @@ class Places:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._file.truncate(0)
         self._first: list[int] = []
         self._bits: list[tuple[int, int, int]] = []
         """Where in the file, how many rows, and where the text of the last one ends."""
