@@ -59,12 +59,15 @@ def begin_ingest(
 def advance_ingest(run: IngestRun, *, changes: Mapping[str, Any], by: User, at: datetime) -> IngestRun:
     """Note how far a running ingest is (`PROGRESS`), or that it is done or failed (`state`, with an `error`).
 
-    The end of a run is seen by the alert rules. Raises NotPermitted; Conflict where the run is over already.
+    The end of a run is seen by the alert rules. Saying again how a run ended, since an answer was lost say, changes
+    nothing. Raises NotPermitted; Conflict where the run is over already, and otherwise.
     """
     require(by, "series.change_ingestrun", doing="report the progress of ingest runs")
     with transaction.atomic():
         locked = IngestRun.objects.select_for_update(no_key=True, of=("self",)).select_related("source").get(pk=run.pk)
         if locked.state != IngestRun.State.RUNNING:
+            if changes.get("state") == locked.state and all(getattr(locked, name) == changes[name] for name in changes):
+                return locked
             raise Conflict(f"The ingest run {locked.pk} of {locked.source} is {locked.state}; begin it again first.")
         for name, value in changes.items():
             setattr(locked, name, value)

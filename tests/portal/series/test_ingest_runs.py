@@ -241,6 +241,13 @@ def test_a_run_that_is_over_is_not_advanced(
     assert end["state"] in detail
 
 
+def test_saying_again_how_a_run_ended_changes_nothing(begin: Begin, advance: Advance) -> None:
+    """The answer to the first time was lost, and the pipeline asks again."""
+    run = begin()
+    ended = advance(run, received=3, state="done")
+    assert advance(run, received=3, state="done") == ended
+
+
 def test_the_list_is_newest_first_and_narrows_by_source_and_state(
     service: APIClient, begin: Begin, advance: Advance, problem: Problem
 ) -> None:
