@@ -106,11 +106,11 @@ def ingest_source(
         for part in read(reading.request(access_of(source))):
             reading.store(part)
     except Refusal as refusal:
-        reading.fail(str(refusal))
+        reading.fail(str(refusal), goes_on=False)
         raise
     except SourceUnavailable as error:
         if run.is_last_try:
-            reading.fail(str(error))
+            reading.fail(str(error), goes_on=True)
         raise
     reading.finish()
     return Ingested(source=slug, series=sorted(reading.series), **reading.counts)

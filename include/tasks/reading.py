@@ -122,9 +122,13 @@ class Reading:
         """Every part is stored."""
         self._advance(state="done")
 
-    def fail(self, error: str) -> None:
-        """The source cannot be read; what was stored of it stays, and the portal's alert rules know."""
-        self._advance(state="failed", error=error[:LONGEST_ERROR])
+    def fail(self, error: str, *, goes_on: bool) -> None:
+        """The source cannot be read; what was stored of it stays, and the portal's alert rules know.
+
+        `goes_on`: whoever tries again goes on here; else, since the source has to be repaired, from its beginning.
+        """
+        position = self.position if goes_on else None
+        self._advance(state="failed", error=error[:LONGEST_ERROR], position=position)
 
     def _advance(self, **facts: Any) -> None:
         self.portal.advance_ingest(self.ingest_id, **self.counts, notes=self.notes, **facts)

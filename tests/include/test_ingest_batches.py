@@ -109,6 +109,19 @@ def test_a_file_that_is_repaired_and_read_again_by_the_same_run_settles_its_rows
     assert len(portal.observations("town", as_of=END)) == 48
 
 
+def test_a_file_beside_a_broken_one_is_counted_once_when_the_run_is_cleared(
+    town: Callable[..., Path], ingest: Callable[..., Ingested]
+) -> None:
+    path = town(readings(end=START + DAY), url="*.csv")
+    broken = path.with_name("zz.csv")
+    broken.write_text("time,load\n")
+    with pytest.raises(SourceError, match=r"zz\.csv"):
+        ingest()
+    broken.write_text(path.read_text())
+    done = ingest()
+    assert (done.received, IngestRun.objects.get().state) == (192, "done")
+
+
 def test_a_part_of_a_period_settles_no_row_that_it_did_not_judge(
     town: Callable[..., Path], ingest: Callable[..., Ingested]
 ) -> None:
