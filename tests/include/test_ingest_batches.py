@@ -72,8 +72,8 @@ def away(two_sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that nobody has started, as a source beside the town's file."""
     monkeypatch.setenv("AIRFLOW_CONN_AWAY", "postgres://nobody:secret@127.0.0.1:9/nowhere")
     (source,) = catalog()["sources"]
-    columns = [{**each, "column": each["column"]} for each in source["options"]["columns"]]
-    options = {"query": "SELECT time, load, temperature FROM readings", "time_column": "time", "columns": columns}
+    query = "SELECT * FROM readings WHERE time >= %(start)s AND time < %(end)s"
+    options = {**source["options"], "query": query}
     entry = {**source, "slug": "broken", "kind": "sql", "url": "", "connection": "away", "options": options}
     load_catalog({"sources": [entry]})
 

@@ -92,7 +92,7 @@ def open_wire(
             answer = step if isinstance(step, Answer) else self._ask(seen, body)
             self._give(Answer(503) if step == LOST else answer)
 
-        do_GET = do_POST = do_PUT = handle_one  # noqa: N815 - the names that http.server looks for
+        do_GET = do_POST = do_PUT = do_PATCH = handle_one  # noqa: N815 - the names that http.server looks for
 
         def _ask(self, seen: Seen, body: bytes) -> Answer:
             if upstream is None:
