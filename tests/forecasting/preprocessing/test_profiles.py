@@ -1,6 +1,7 @@
 """Profiles: what is changed is told and can be taken back, what is told is JSON, and nothing looks beyond its reach."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from forecasting import DataContractError, SettingsError
 from forecasting.preprocessing import PROFILES, Profile, preprocess, profile_of_evidence
 from tests.forecasting.conftest import make_demand
 
+DATA = Path(__file__).parents[3] / "data"
 LONDON = {"timezone": "Europe/London", "country": "GB", "subdivision": "ENG"}
 BOUNDED = Profile.from_mapping(
     {
@@ -169,3 +171,17 @@ def test_a_column_that_is_not_there_and_a_history_that_is_none_are_refused():
         preprocess(make_demand(days=20).iloc[::-1], "gaps", timezone="UTC")
     with pytest.raises(SettingsError, match="IANA"):
         preprocess(make_demand(days=20), "raw", timezone="Mars")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("victoria_2014.csv.gz", {"timezone": "Australia/Melbourne", "country": "AU", "subdivision": "VIC"}),
+        ("england_wales_2000.csv.gz", LONDON),
+    ],
+)
+def test_loads_that_were_really_metered_are_left_alone(name, place):
+    """A year with the heat waves of Melbourne, Christmas, Easter and four changes of the clock."""
+    table = pd.read_csv(DATA / name, index_col="timestamp", parse_dates=True)
+    history = table[["load_mw"]].rename(columns={"load_mw": "load"}).tz_convert("UTC").asfreq("30min")
+    assert (preprocess(history, "standard", **place).mask == "").all(axis=None)
