@@ -181,7 +181,7 @@ def test_a_column_that_is_not_there_and_a_history_that_is_none_are_refused():
     ],
 )
 def test_loads_that_were_really_metered_are_left_alone(name, place):
-    """A year with the heat waves of Melbourne, Christmas, Easter and four changes of the clock."""
+    """With the heat waves of Melbourne, Christmas, Easter and changes of the clock."""
     table = pd.read_csv(DATA / name, index_col="timestamp", parse_dates=True)
     history = table[["load_mw"]].rename(columns={"load_mw": "load"}).tz_convert("UTC").asfreq("30min")
     assert (preprocess(history, "standard", **place).mask == "").all(axis=None)
