@@ -47,7 +47,7 @@ def read(request: Request) -> Iterator[Part]:
             pd.concat(found, ignore_index=True) if found else no_rows(),
             file=window.name,
             columns=columns,
-            raws=raws,
+            raw=raws.__getitem__,
             notes=notes,
             is_last_of_file=window.is_whole,
             position=window.position,

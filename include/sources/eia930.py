@@ -70,7 +70,7 @@ def read(request: Request) -> Iterator[Part]:
                 pd.DataFrame(found.rows, columns=list(KINDS)).astype(KINDS) if found.rows else no_rows(),
                 file=window.name,
                 columns=columns,
-                raws=found.raws,
+                raw=found.raws.__getitem__,
                 ahead=ahead,
                 bad=found.bad,
                 notes=_absent(found, wanted, window),

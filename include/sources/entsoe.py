@@ -135,7 +135,7 @@ def read(request: Request) -> Iterator[Part]:
                 pd.concat(frames[1:] or frames, ignore_index=True),
                 file=window.name,
                 columns=columns,
-                raws=raws,
+                raw=raws.__getitem__,
                 ahead=ahead,
                 notes=notes,
                 is_last_of_file=window.is_whole,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite, nan
 from typing import Any
 
@@ -27,7 +27,7 @@ def part_of(
     *,
     file: str,
     columns: Sequence[Column],
-    raws: Mapping[int, Mapping[str, Any]],
+    raw: Callable[[int], Mapping[str, Any]],
     ahead: Collection[str] = (),
     bad: Sequence[BadRow] = (),
     notes: Sequence[Note] = (),
@@ -39,20 +39,20 @@ def part_of(
 
     Args:
         request: the period and the options count.
-        rows: row, series, valid_time, value, maybe issue_time; `row` is the key of `raws`.
+        rows: row, series, valid_time, value, maybe issue_time; `row` is what `raw` takes.
         file: what the rows belong to.
         columns: of the options.
-        raws: the rows as they came.
+        raw: gives a row as it came.
         ahead: series of forecasts, beside those that the request names.
         bad: rows that could not be read at all.
         notes: on what was left out earlier.
         is_last_of_file, position, done: of the part.
     """
-    rows, torn, repeated = drop_repeats(rows, raw=raws.__getitem__, lines=False)
+    rows, torn, repeated = drop_repeats(rows, raw=raw, lines=False)
     rows, broken, early = keep_rules(
         rows,
         columns=columns,
-        raw=raws.__getitem__,
+        raw=raw,
         latest=latest_time(request.options, read_at=request.read_at),
         ahead={*request.ahead, *ahead},
         lines=False,
@@ -62,7 +62,7 @@ def part_of(
         file=file,
         rows=within(rows, request),
         bad=[*bad, *torn, *broken],
-        raw=raws.__getitem__,
+        raw=raw,
         notes=[*notes, *repeated, *early, *incomplete],
         is_last_of_file=is_last_of_file,
         position=position,

@@ -171,8 +171,10 @@ def drop_repeats(rows: pd.DataFrame, *, raw: Raw, lines: bool = True) -> tuple[p
     if not again.any():
         return frame, [], []
     # Missing values agree with each other, and contradict a number.
-    said = frame[again].groupby(fact, sort=False)["value"].transform(lambda values: values.nunique(dropna=False))
-    contradicting = (said > 1).reindex(frame.index, fill_value=False)
+    said = frame[again].groupby(fact, sort=False)["value"]
+    known = said.transform("count")
+    torn = (known > 0) & ((known < said.transform("size")) | (said.transform("min") != said.transform("max")))
+    contradicting = torn.reindex(frame.index, fill_value=False)
     faults = {
         number: ("contradiction", f"{series}: {time.isoformat()} comes more than once, with different values.")
         for number, series, time in frame.loc[contradicting, ["series", "valid_time"]].itertuples()

@@ -13,6 +13,7 @@ from datetime import datetime
 from math import inf, isfinite
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import psycopg
 from psycopg import sql
@@ -60,13 +61,17 @@ class _Plan:
         issued = [self.issue_time_column] if self.issue_time_column else []
         return [self.time_column, *issued, *dict.fromkeys(str(column.stated["column"]) for column in self.columns)]
 
+    def shown(self, record: tuple[Any, ...]) -> dict[str, Any]:
+        """A row as it came, for quarantine."""
+        return dict(zip(self.names, map(_shown, record), strict=True))
+
 
 @dataclass
 class _Batch:
     """Rows with their times in UTC, those whose times could not be read, and what was declared about some others."""
 
     rows: pd.DataFrame
-    raws: dict[int, Mapping[str, Any]]
+    records: dict[int, tuple[Any, ...]]
     bad: list[BadRow]
     notes: list[Note]
 
@@ -249,15 +254,12 @@ def _batch(records: Sequence[tuple[Any, ...]], plan: _Plan, *, first: int) -> _B
     """The rows of some records, one for each column that feeds a series."""
     # As objects: else NULL and NaN are one.
     table = pd.DataFrame(records, columns=plan.names, index=range(first, first + len(records)), dtype=object)
-    raws: dict[int, Mapping[str, Any]] = {
-        number: dict(zip(plan.names, map(_shown, record), strict=True))
-        for number, record in enumerate(records, start=first)
-    }
+    numbered = dict(enumerate(records, start=first))
     times, faults, notes = to_utc(table[plan.time_column], **plan.clock)
     if plan.issue_time_column:
         issued, unclear, told = to_utc(table[plan.issue_time_column], **plan.clock)
         faults, notes = {**unclear, **faults}, [*notes, *told]
-    bad = [BadRow(NO_ROW, raws[number], rule, message) for number, (rule, message) in faults.items()]
+    bad = [BadRow(NO_ROW, plan.shown(numbered[number]), rule, message) for number, (rule, message) in faults.items()]
     good = table.index[times.notna() & ~table.index.isin(list(faults))]
     frames = []
     for column in plan.columns:
@@ -272,7 +274,7 @@ def _batch(records: Sequence[tuple[Any, ...]], plan: _Plan, *, first: int) -> _B
             frame["issue_time"] = issued[good]
         asked = (frame["valid_time"] >= plan.lower) & (frame["valid_time"] < plan.upper)
         frames.append(frame[asked])
-    return _Batch(pd.concat(frames, ignore_index=True), raws, bad, notes)
+    return _Batch(pd.concat(frames, ignore_index=True), numbered, bad, notes)
 
 
 def _shown(value: Any) -> Any:
@@ -286,7 +288,7 @@ def _joined(first: _Batch, second: _Batch) -> _Batch:
     frames = [frame for frame in (first.rows, second.rows) if len(frame)] or [first.rows]
     return _Batch(
         pd.concat(frames, ignore_index=True),
-        {**first.raws, **second.raws},
+        {**first.records, **second.records},
         [],
         [*first.notes, *second.notes],
     )
@@ -298,8 +300,8 @@ def _split(batch: _Batch, cut: pd.Timestamp) -> tuple[_Batch, _Batch]:
     later = batch.rows[~before]
     kept = set(later["row"])
     return (
-        _Batch(batch.rows[before], batch.raws, [], batch.notes),
-        _Batch(later, {number: raw for number, raw in batch.raws.items() if number in kept}, [], []),
+        _Batch(batch.rows[before], batch.records, [], batch.notes),
+        _Batch(later, {number: record for number, record in batch.records.items() if number in kept}, [], []),
     )
 
 
@@ -311,21 +313,21 @@ def _unreadable(request: Request, batch: _Batch, *, position: str) -> Part:
 
 def _parts(request: Request, plan: _Plan, batch: _Batch, *, cut: pd.Timestamp | None) -> Iterator[Part]:
     """Rows of whole days, one part for each month, up to `cut`, or to the end of the period."""
-    months = batch.rows["valid_time"].dt.strftime("%Y-%m")
-    names = sorted(months.unique())
-    for number, name in enumerate(names):
-        month = pd.Timestamp(f"{name}-01", tz="UTC")
+    months = batch.rows["valid_time"].dt.tz_localize(None).to_numpy().astype("datetime64[M]")
+    present = np.unique(months)
+    for number, each in enumerate(present):
+        month = pd.Timestamp(each).tz_localize("UTC")
         following = month + pd.DateOffset(months=1)
-        is_rest = number == len(names) - 1
+        is_rest = number == len(present) - 1
         reached = following if not is_rest else cut if cut is not None else plan.upper
         starts_there = request.start is None or request.start <= month
         ends_there = reached >= following or (cut is None and _reaches(request.end, request.read_at))
         yield part_of(
             request,
-            batch.rows[months == name],
-            file=name,
+            batch.rows[months == each],
+            file=f"{month:%Y-%m}",
             columns=plan.columns,
-            raws=batch.raws,
+            raw=lambda row: plan.shown(batch.records[row]),
             notes=batch.notes if number == 0 else (),
             is_last_of_file=starts_there and ends_there,
             position=reached.isoformat(),
