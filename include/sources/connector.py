@@ -19,7 +19,7 @@ from include.settings import Settings
 
 COLUMNS = ("row", "series", "valid_time", "value")
 NO_ROW = 0
-"""The row number of what comes without lines, from a service say."""
+"""The row number of a bad row that comes without lines, from a service say: what it says itself tells it apart."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,11 @@ class Note:
 class Part:
     """Some rows of one file, or of one answer.
 
-    `rows` has COLUMNS: row (number as in `BadRow`), series (slug), valid_time (UTC, start of the interval), value
-    (NaN = missing); those of a weather forecast also have issue_time (UTC). No (series, valid_time, issue_time) comes
-    twice from one file. `raw(row)` gives a row as it came. `is_last_of_file` says that all of a file has been read:
-    rows of it that were bad earlier and are not now have passed. `position` (JSON) is where the next part begins.
-    `done` is the share of the source that is read by now, where it can be told.
+    `rows` has COLUMNS: row (number as in `BadRow`; without lines, only what `raw` takes), series (slug), valid_time
+    (UTC, start of the interval), value (NaN = missing); those of a weather forecast also have issue_time (UTC). No
+    (series, valid_time, issue_time) comes twice from one file. `raw(row)` gives a row as it came. `is_last_of_file`
+    says that all of a file has been read: rows of it that were bad earlier and are not now have passed. `position`
+    (JSON) is where the next part begins. `done` is the share of the source that is read by now, where it can be told.
     """
 
     file: str
