@@ -30,7 +30,7 @@ class Spacing:
         self.step = int(np.gcd(self.step, np.gcd.reduce(nanoseconds - self.first)))
         self.earliest = min(self.earliest, int(nanoseconds.min()))
         self.latest = max(self.latest, int(nanoseconds.max()))
-        self.count += len(nanoseconds)
+        self.count += len(np.unique(nanoseconds))
 
     def is_coarser_than(self, nanoseconds: int) -> bool:
         """Whether the times are regular, and all of them several intervals apart.
