@@ -10,7 +10,7 @@ import pyarrow as pa
 from django.db.models import QuerySet
 
 from portal.core.columns import to_datetime
-from portal.core.copy import copy_out
+from portal.core.copy import read_columns
 from portal.forecasts.models import ForecastRun
 from portal.series.models import Series
 
@@ -39,7 +39,7 @@ def latest_run(series: Series, *, as_of: datetime | None = None) -> ForecastRun 
 
 def run_values(run: ForecastRun) -> pa.Table:
     """The values of a run: valid_time (timestamp[us, UTC]), quantile, value; by valid time, then quantile."""
-    columns = copy_out(_VALUES, (run.pk,), types=_TYPES)
+    columns = read_columns(_VALUES, (run.pk,), types=_TYPES)
     return pa.table(
         {
             "valid_time": pa.array(columns["valid_time"], type=pa.timestamp("us", "UTC")),
@@ -51,7 +51,7 @@ def run_values(run: ForecastRun) -> pa.Table:
 
 def values_by_time(run: ForecastRun) -> list[dict[str, Any]]:
     """One entry per valid time: `valid_time` (UTC), `local_time` (clock of the series), each quantile by its name."""
-    columns = copy_out(_VALUES, (run.pk,), types=_TYPES)
+    columns = read_columns(_VALUES, (run.pk,), types=_TYPES)
     names = [quantile_name(quantile) for quantile in run.quantiles]
     zone = ZoneInfo(run.series.timezone)
     rows = columns["value"].reshape(-1, len(names)).tolist()

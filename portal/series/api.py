@@ -34,6 +34,8 @@ from portal.series.serializers import (
     WeatherForecastSerializer,
 )
 
+TABLES = ("observations", "weather_forecasts")
+"""Actions of which the answer says nothing of the series itself."""
 SLUG = r"[-a-zA-Z0-9_]+"
 
 
@@ -52,7 +54,7 @@ class SeriesViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
     }
 
     def get_queryset(self) -> QuerySet[Series]:
-        return queries.series_with_details()
+        return Series.objects.all() if self.action in TABLES else queries.series_with_details()
 
     @idempotent
     def create(self, request: Request) -> Response:

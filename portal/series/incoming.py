@@ -161,6 +161,8 @@ class Incoming:
         keys = [self.series_ids[rows], self.valid_us[rows]]
         if self.issue_us is not None:
             keys.append(self.issue_us[rows])
+        if _increases(keys):
+            return
         # The earliest known_at of equal rows is kept.
         order = np.lexsort((self.known_us[rows], *keys[::-1]))
         if len(order) < 2:
@@ -184,3 +186,13 @@ class Incoming:
             message=f"The body holds different values for this {key}; none is stored.",
         )
         self.repeated[order[1:][same & ~contradictory[group[1:]]]] = True
+
+
+def _increases(keys: list[NDArray[np.int64]]) -> bool:
+    """True where each row's key is greater than that of the row before: none comes twice."""
+    greater = np.zeros(max(len(keys[0]) - 1, 0), dtype=bool)
+    same = ~greater
+    for key in keys:
+        greater |= same & (key[1:] > key[:-1])
+        same &= key[1:] == key[:-1]
+    return bool(greater.all())

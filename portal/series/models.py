@@ -169,10 +169,12 @@ class Source(models.Model):
 class Observation(models.Model):
     """A value as known from `known_at` on. Rows are only ever added; a correction is a later row of the same time.
 
-    The unique index carries the value, so that reads by series, period and `known_at` never touch the table.
+    The unique index carries the value, so that reads by series, period and `known_at` never touch the table. That the
+    series is there is checked by a trigger once per statement (migration 0006): a foreign key's check of each row costs
+    more than all else about storing it.
     """
 
-    series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="+", db_index=False)
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     valid_time = models.DateTimeField(help_text="Start of the interval")
     known_at = models.DateTimeField()
     value = models.FloatField(null=True, help_text="Empty: known to be missing")
@@ -192,7 +194,7 @@ class Observation(models.Model):
 class WeatherForecast(models.Model):
     """A value as forecast at `issue_time` and known from `known_at` on. Rows are only ever added."""
 
-    series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="+", db_index=False)
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     issue_time = models.DateTimeField(help_text="When the forecast was made")
     valid_time = models.DateTimeField(help_text="Start of the interval that it is for")
     known_at = models.DateTimeField(help_text="When it could be had")

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from django.db.models import Prefetch, QuerySet
 
-from portal.core.copy import copy_out
+from portal.core.copy import read_columns
 from portal.registry.models import ModelVersion
 from portal.series.models import Series
 
@@ -33,7 +33,7 @@ def observations(
 
     A bound that is None is open. Times are timestamp[us, UTC].
     """
-    columns = copy_out(
+    columns = read_columns(
         _NEWEST,
         (series.pk, start or "-infinity", end or "infinity", as_of or "infinity"),
         types={"valid_time": "timestamptz", "value": "float8", "known_at": "timestamptz"},
@@ -60,7 +60,7 @@ def weather_forecasts(
 
     Columns valid_time, value, issue_time, known_at. A bound that is None is open. Times are timestamp[us, UTC].
     """
-    columns = copy_out(
+    columns = read_columns(
         NEWEST_ISSUE,
         (series.pk, start or "-infinity", end or "infinity", as_of or "infinity", lead_time),
         types={"valid_time": "timestamptz", "value": "float8", "issue_time": "timestamptz", "known_at": "timestamptz"},

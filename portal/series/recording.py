@@ -1,4 +1,4 @@
-"""How observations and weather forecasts are stored: COPY into a temporary table, merged from there in one statement.
+"""How observations and weather forecasts are stored: by COPY, compared with what is stored in one statement.
 
 Each function is one transaction. Writers of one series queue at its advisory lock, so a merge sees all that there is.
 """
@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
+from portal.core.columns import to_us
 from portal.core.copy import copy_in
 from portal.core.permissions import require
 from portal.series.incoming import Incoming
@@ -134,8 +135,9 @@ def store_observations(incoming: Incoming, *, recorded_at: datetime) -> dict[str
 
     Returns the rows that were inserted, corrected, unchanged.
     """
-    return _merge(
+    return _store(
         incoming,
+        "series_observation",
         _MERGE_OBSERVATIONS,
         {"recorded_at": recorded_at},
         lock=OBSERVATION_LOCK,
@@ -152,8 +154,9 @@ def store_weather_forecasts(incoming: Incoming) -> dict[str, int]:
     """
     if incoming.issue_us is None:
         raise ValueError("these are observations")
-    return _merge(
+    return _store(
         incoming,
+        "series_weatherforecast",
         _MERGE_FORECASTS,
         {},
         lock=FORECAST_LOCK,
@@ -163,8 +166,9 @@ def store_weather_forecasts(incoming: Incoming) -> dict[str, int]:
     )
 
 
-def _merge(
+def _store(
     incoming: Incoming,
+    table: str,
     statement: str,
     parameters: Mapping[str, Any],
     *,
@@ -179,15 +183,67 @@ def _merge(
     accepted = incoming.accepted()
     if not accepted.size:
         return counts
-    columns: dict[str, NDArray[Any]] = {"row": accepted, "series_id": incoming.series_ids[accepted]}
-    columns |= {name: column[accepted] for name, column in times.items()}
-    columns["value"] = incoming.values[accepted]
-    with transaction.atomic(), connection.cursor() as cursor:
+    columns = {"series_id": incoming.series_ids, **times, "value": incoming.values}
+    columns = _in_order({name: column[accepted] for name, column in columns.items()} | {"row": accepted})
+    with transaction.atomic():
+        new = _outside_of_what_is_stored(table, columns, lock=lock)
+        facts = {name: column for name, column in columns.items() if name != "row"}
+        if new.any():
+            copy_in(table, facts if new.all() else _only(facts, new), types=_TYPES)
+            counts["inserted"] += int(np.count_nonzero(new))
+        verdicts = [] if new.all() else _merge(_only(columns, ~new), statement, parameters)
+    refused = np.zeros(incoming.faults.rows, dtype=bool)
+    for verdict, count, rows in verdicts:
+        refused[rows or []] = True
+        if verdict in counts:
+            counts[verdict] += count
+    incoming.faults.mark(refused, field="value", rule=rule, message=message)
+    return counts
+
+
+def _in_order(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """By series and valid time, as reads walk them: their pages then lie side by side."""
+    series, valid = columns["series_id"], columns["valid_time"]
+    before = (series[:-1] < series[1:]) | ((series[:-1] == series[1:]) & (valid[:-1] <= valid[1:]))
+    if before.all():
+        return columns
+    order = np.lexsort((valid, series))
+    return {name: column[order] for name, column in columns.items()}
+
+
+def _only(columns: Mapping[str, NDArray[Any]], rows: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    return {name: column[rows] for name, column in columns.items()}
+
+
+def _outside_of_what_is_stored(table: str, columns: Mapping[str, NDArray[Any]], *, lock: int) -> NDArray[np.bool_]:
+    """Which rows lie before or after all that is stored of their series, and so need no comparison.
+
+    Takes the locks of the series, under which that stays true.
+    """
+    ids = np.unique(columns["series_id"])
+    with connection.cursor() as cursor:
         # In one order for everybody, so that two bodies of the same series cannot wait for each other.
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, id::int) FROM unnest(%s::bigint[]) AS id",
-            (lock, np.unique(columns["series_id"]).tolist()),
+            "SELECT pg_advisory_xact_lock(%s, id::int) FROM unnest(%s::bigint[]) AS id", (lock, ids.tolist())
         )
+        # A statement of its own: its snapshot must be taken under the locks.
+        cursor.execute(
+            f"SELECT (SELECT min(valid_time) FROM {table} WHERE series_id = wanted.series),"  # noqa: S608  # our own names
+            f" (SELECT max(valid_time) FROM {table} WHERE series_id = wanted.series)"
+            " FROM unnest(%s::bigint[]) WITH ORDINALITY AS wanted(series, place) ORDER BY place",
+            (ids.tolist(),),
+        )
+        spans = cursor.fetchall()
+    beyond = np.iinfo(np.int64)
+    first = np.array([beyond.max if start is None else to_us(start) for start, _ in spans], dtype=np.int64)
+    last = np.array([beyond.min if end is None else to_us(end) for _, end in spans], dtype=np.int64)
+    place = np.searchsorted(ids, columns["series_id"])
+    return (columns["valid_time"] < first[place]) | (columns["valid_time"] > last[place])
+
+
+def _merge(columns: Mapping[str, NDArray[Any]], statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+    """Compare rows with what is stored, add what is new or corrected: (verdict, rows, the refused of them)."""
+    with connection.cursor() as cursor:
         layout = ", ".join(f"{name} {_TYPES[name]}" for name in columns)
         cursor.execute(f"CREATE TEMPORARY TABLE incoming ({layout}) ON COMMIT DROP")
         copy_in("incoming", columns, types=_TYPES)
@@ -195,10 +251,4 @@ def _merge(
         answer = cursor.fetchall()
         # Within a larger transaction the next body needs the name.
         cursor.execute("DROP TABLE incoming")
-    refused = np.zeros(incoming.faults.rows, dtype=bool)
-    for verdict, count, rows in answer:
-        refused[rows or []] = True
-        if verdict in counts:
-            counts[verdict] += count
-    incoming.faults.mark(refused, field="value", rule=rule, message=message)
-    return counts
+    return answer
