@@ -93,7 +93,10 @@ class ParquetRenderer(BaseRenderer):
         if not isinstance(data, pa.Table):
             return dumps(data)
         sink = pa.BufferOutputStream()
-        pq.write_table(data, sink, compression="zstd")
+        # Times grow by steps, and numbers seldom repeat: a dictionary of them takes ten times as long, and more bytes.
+        times = {each.name: "DELTA_BINARY_PACKED" for each in data.schema if pa.types.is_timestamp(each.type)}
+        texts = [each.name for each in data.schema if pa.types.is_string(each.type)]
+        pq.write_table(data, sink, compression="zstd", use_dictionary=texts or False, column_encoding=times or None)
         return sink.getvalue().to_pybytes()
 
 

@@ -259,3 +259,26 @@ def test_a_year_of_values_costs_no_more_queries_than_one(
         assert counts(record(table)) == (20_000, 0, 0, 0)
     with django_assert_max_num_queries(8):
         assert len(read()) == 20_000
+
+
+def test_rows_before_within_and_after_what_is_stored_meet_the_same_rules(
+    series: Series, rows: Rows, record: Record, read: Read
+) -> None:
+    times = [START + number * STEP for number in (2, 4, 6)]
+    stored = rows([2.0, 3.0, 4.0], valid_time=times, known_at=[time + 2 * STEP for time in times])
+    assert counts(record(stored, recorded_at="2014-11-02T00:00:00Z")) == (3, 0, 0, 0)
+    everything = rows([0.0, 1.0, 2.0, 2.5, 9.0, None, 4.0, 5.0])
+    assert counts(record(everything, recorded_at=LATER)) == (5, 1, 2, 0)
+    assert [row["value"] for row in read()] == [0.0, 1.0, 2.0, 2.5, 9.0, None, 4.0, 5.0]
+    assert counts(record(everything, recorded_at=LATER)) == (0, 0, 8, 0)
+
+
+def test_rows_that_come_in_no_order_are_stored_as_those_that_do(
+    series: Series, rows: Rows, record: Record, read: Read, make_series: Any
+) -> None:
+    make_series("elsewhere")
+    tables = [rows([float(number) for number in range(20)], slug=slug) for slug in ("victoria", "elsewhere")]
+    shuffled = pa.concat_tables(tables).take([(number * 7) % 40 for number in range(40)])
+    assert counts(record(shuffled)) == (40, 0, 0, 0)
+    assert [row["value"] for row in read()] == [row["value"] for row in read("elsewhere")] == list(range(20))
+    assert counts(record(shuffled.take(list(range(40))[::-1]))) == (0, 0, 40, 0)
