@@ -1,4 +1,4 @@
-"""Measure ours and the others, then write docs/benchmarks/: accuracy.md, accuracy.csv and pareto.png."""
+"""Measure, then write docs/benchmarks/: accuracy and cost beside other libraries, ingest beside raw SQL."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from tests.benchmarks import machine, picture, report, results, runner, scaling,
 SCRATCH = sources.ROOT / "build" / "benchmarks"
 DOCUMENTS = sources.ROOT / "docs" / "benchmarks"
 OUTER = "../shared/bench"
+PARTS = ("accuracy", "ingest")
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of a run; with make, in BENCH_ARGS."""
     made = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    made.add_argument("--only", choices=PARTS, help="one part: accuracy beside other libraries, ingest beside raw SQL")
+    made.add_argument("--repetitions", type=int, default=7, help="of each measurement of ingest")
     made.add_argument("--cases", type=_names, default=(), help="DATASET:SERIES,…; default: those of the protocol")
     made.add_argument("--all", action="store_true", help="every series that the harness has data of")
     made.add_argument("--models", type=_names, default=(), help="our kinds; default: all that the library has")
@@ -41,6 +44,30 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, write, and say where; a failed model fails no run, a wrong option does."""
     given = sys.argv[1:] if arguments is None else arguments
     asked = parser().parse_args(given)
+    if asked.only != "ingest" and (refused := _accuracy(asked, given)):
+        return refused
+    if asked.only != "accuracy":
+        _ingest(asked, given)
+    return 0
+
+
+def _ingest(asked: argparse.Namespace, given: list[str]) -> None:
+    # Imported here: the services are not needed for the other part.
+    from tests.benchmarks import ingest, ingest_report
+
+    runner.use_all_cpus()
+    facts = {**machine.facts(), "processor": f"{machine.processor()}, {os.cpu_count()} CPUs, shared by all"}
+    measured = ingest.measure(asked.repetitions)
+    asked.output.mkdir(parents=True, exist_ok=True)
+    text = ingest_report.as_markdown(
+        measured, commit=machine.commit(), date=asked.date, command=_command(given), machine=facts
+    )
+    (asked.output / "ingest.md").write_text(text, encoding="utf-8")
+    print(text.partition("## How")[0])
+    print(f"written: {asked.output / 'ingest.md'}")
+
+
+def _accuracy(asked: argparse.Namespace, given: list[str]) -> int:
     outer = sources.ROOT / asked.harness if asked.harness else None
     source = sources.chosen(outer, scratch=asked.scratch)
     try:

@@ -1,31 +1,36 @@
-"""Writing and reading observations over HTTP beside raw PostgreSQL in the same run: docs/benchmarks/ingest.md.
+"""Writing and reading observations over HTTP beside raw PostgreSQL in the same run, in turn, medians over repetitions.
 
-The floor is what a program of its own would do with psycopg2: COPY as text into a temporary table, INSERT … ON CONFLICT
-from there; and a plain SELECT of the rows that a read gives. Both write into the same table of the same database. Each
-pair is measured in turn, several times, and the medians are compared.
+The floor is what a program of its own would do with psycopg2: COPY as text into a temporary table and INSERT … ON
+CONFLICT DO NOTHING from there, into a table of its own in the same database that has nothing but its primary key; and a
+SELECT of the rows that a read gives, fetched. What either side sends is made ready before the clock starts.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import statistics
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import pandas as pd
 import psycopg2
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.benchmarks.portal_process import PortalProcess, running_portal
-from tests.benchmarks.verdicts import Outcome, Verdict
+from tests.benchmarks.runner import NoAnswerError, answer
 
 SERIES = [f"zone-{number:02}" for number in range(20)]
-START, STEP = datetime(2022, 1, 1, tzinfo=UTC), timedelta(minutes=30)
+START = datetime(2022, 1, 1, tzinfo=UTC)
 TWO_YEARS = 2 * 365 * 48
 BODIES = {
     "a week of 20 series": (20, 7 * 48),
@@ -34,11 +39,15 @@ BODIES = {
 }
 """Series and intervals of a body: a nightly run, what an ingest sends at once, and a first load."""
 MEMORY_ROWS = (10_000, 100_000, 500_000, 2_000_000)
+FILE_ROWS = (10_000, 100_000, 500_000)
 PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
-WRITE_SHARE, READ_RATIO = 0.6, 2.0
+_RAW_TABLE = """
+CREATE TABLE raw_observation (series_id bigint, valid_time timestamptz, known_at timestamptz, value float8,
+    PRIMARY KEY (series_id, valid_time, known_at))
+"""
 _RAW_MERGE = """
-INSERT INTO series_observation (series_id, valid_time, known_at, value)
-SELECT series_id, valid_time, known_at, value FROM raw ON CONFLICT (series_id, valid_time, known_at) DO NOTHING
+INSERT INTO raw_observation SELECT series_id, valid_time, known_at, value FROM raw
+ON CONFLICT (series_id, valid_time, known_at) DO NOTHING
 """
 _RAW_READ = """
 SELECT valid_time, value, known_at FROM series_observation WHERE series_id = %s ORDER BY valid_time
@@ -71,12 +80,32 @@ class Measured:
     reads: dict[str, Timing] = field(default_factory=dict)
     memory: list[tuple[int, float, float, float]] = field(default_factory=list)
     """Rows, MiB of the body, MiB of the worker at rest before, and at its peak."""
+    files: list[tuple[int, float, float, float]] = field(default_factory=list)
+    """Rows, MiB of the file, seconds of ingesting it, MiB of the process at its peak."""
 
 
 def catalog() -> dict[str, Any]:
-    """The series that are written to."""
-    facts = {"quantity": "load", "unit": "MW", "timezone": "Europe/London", "resolution": "PT30M"}
-    return {"series": [{"slug": slug, "name": slug, **facts} for slug in SERIES]}
+    """The series that are written to, and the sources of files that are ingested."""
+    facts = {"quantity": "load", "unit": "MW", "timezone": "Europe/London"}
+    series = [{"slug": slug, "name": slug, **facts, "resolution": "PT30M"} for slug in SERIES]
+    series += [
+        {"slug": f"minutes-{rows}", "name": f"{rows} minutes", **facts, "resolution": "PT1M"} for rows in FILE_ROWS
+    ]
+    sources = [
+        {
+            "slug": f"file-{rows}",
+            "name": f"{rows} rows",
+            "kind": "file",
+            "url": f"{rows}.csv",
+            "options": {
+                "time_column": "time",
+                "time_zone": "UTC",
+                "columns": [{"column": "load", "series": f"minutes-{rows}"}],
+            },
+        }
+        for rows in FILE_ROWS
+    ]
+    return {"series": series, "sources": sources}
 
 
 def table_of(series: int, intervals: int) -> pa.Table:
@@ -121,12 +150,13 @@ class Bench:
         with self.database.cursor() as cursor:
             cursor.execute("SELECT slug, id FROM series_series")
             self.ids = dict(cursor.fetchall())
+            cursor.execute(_RAW_TABLE)
         self.database.commit()
 
     def empty(self) -> None:
         """Forget all observations."""
         with self.database.cursor() as cursor:
-            cursor.execute("TRUNCATE series_observation")
+            cursor.execute("TRUNCATE series_observation, raw_observation")
         self.database.commit()
         self.settle()
 
@@ -134,7 +164,7 @@ class Bench:
         """Let the server write out what it owes, so that no measurement pays for the one before."""
         self.database.autocommit = True
         with self.database.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE series_observation")
+            cursor.execute("VACUUM ANALYZE series_observation, raw_observation")
             cursor.execute("CHECKPOINT")
         self.database.autocommit = False
 
@@ -202,13 +232,17 @@ def measure(repetitions: int = 7) -> Measured:
             measured.writes[name] = _writes(bench, table_of(series, intervals), repetitions)
             _say(name, measured.writes[name].values())
         bench.empty()
-        bench.raw_write(bench.text_of(table_of(5, TWO_YEARS)))
+        years = table_of(5, TWO_YEARS)
+        bench.http_write(as_arrow(years), ARROW, rows=years.num_rows, verdict="inserted")
         bench.settle()
         measured.reads = _reads(bench, repetitions)
         _say("reading", measured.reads.values())
         measured.memory = _memory(bench)
         for rows, body, rest, peak in measured.memory:
             print(f"memory    {rows:>9,} rows in {body:6.1f} MiB: {rest:.0f} MiB at rest, {peak:.0f} MiB", flush=True)
+        measured.files = _files(portal)
+        for rows, size, seconds, peak in measured.files:
+            print(f"ingest    {rows:>9,} rows in {size:6.1f} MiB: {seconds:.1f} s, {peak:.0f} MiB", flush=True)
     return measured
 
 
@@ -259,10 +293,27 @@ def _memory(bench: Bench) -> list[tuple[int, float, float, float]]:
     return found
 
 
+def _files(portal: PortalProcess) -> list[tuple[int, float, float, float]]:
+    """Ingest files of several sizes with the pipeline's own task, each in a process of its own."""
+    found = []
+    os.environ["GRIDCAST_BENCH_TOKEN"] = portal.token
+    with tempfile.TemporaryDirectory(prefix="gridcast-files-") as folder:
+        for rows in FILE_ROWS:
+            file = Path(folder) / f"{rows}.csv"
+            times = pd.date_range(START, periods=rows, freq="min").strftime("%Y-%m-%d %H:%M")
+            load = np.round(np.random.default_rng(0).uniform(500, 9000, rows), 1)
+            pd.DataFrame({"time": times, "load": load}).to_csv(file, index=False)
+            command = [sys.executable, "-m", "tests.benchmarks.ingest_file", portal.url, f"file-{rows}", folder]
+            try:
+                row = answer(command, timeout=600)
+            except NoAnswerError as error:
+                print(f"ingest    {rows} rows FAILED: {error}", flush=True)
+                continue
+            if row is not None:
+                found.append((rows, file.stat().st_size / 2**20, float(row["seconds"]), float(row["memory"])))
+    return found
+
+
 def _say(what: str, timings: Any) -> None:
     for timing in timings:
         print(f"{what:24} {timing.what:22} {timing.median * 1000:9.1f} ms {timing.rate:12,.0f} rows/s", flush=True)
-
-
-if __name__ == "__main__":
-    measure()

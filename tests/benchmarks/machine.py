@@ -22,7 +22,7 @@ def facts() -> dict[str, str]:
     """Processor, memory, system and Python."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return {
-        "processor": f"{_processor()}, {os.cpu_count()} CPUs; each process on one of them, one thread",
+        "processor": f"{processor()}, {os.cpu_count()} CPUs; each process on one of them, one thread",
         "memory": f"{pages:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
@@ -65,7 +65,7 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _processor() -> str:
+def processor() -> str:
     """The model's name as Linux tells it."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []

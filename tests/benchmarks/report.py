@@ -94,7 +94,7 @@ def _heading(run: Run) -> str:
         run.command,
         "```",
         "",
-        _table(("machine", ""), list(run.machine.items())),
+        table(("machine", ""), list(run.machine.items())),
     ]
     return "\n".join(lines)
 
@@ -107,7 +107,7 @@ def targets(found: Sequence[Verdict]) -> str:
         (each.what, each.target, each.reached, f"**{each.said}**" if each.outcome is Outcome.MISSED else each.said)
         for each in found
     ]
-    return f"{said}.\n\n" + _table(("what", "target", "reached", "outcome"), rows)
+    return f"{said}.\n\n" + table(("what", "target", "reached", "outcome"), rows)
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -132,7 +132,7 @@ def summary(results: Sequence[Result]) -> str:
             )
         )
     head = ("model", "rows", "MASE", "MAE / best peer", "pinball / best peer", "80 % coverage", "CPU s", "peak MiB")
-    return "Geometric means over the rows of each model; coverage over all points.\n\n" + _table(head, rows)
+    return "Geometric means over the rows of each model; coverage over all points.\n\n" + table(head, rows)
 
 
 def _case(results: Sequence[Result], case: str, regime: str) -> str:
@@ -154,7 +154,7 @@ def _case(results: Sequence[Result], case: str, regime: str) -> str:
     rows += [(_name(each), "**failed**", *[""] * 6) for each in failed]
     head = ("model", "MAE MW", "MASE", "pinball MW", "80 % coverage", "CPU fit s", "CPU forecasts s", "peak MiB")
     reasons = "".join(f"\n\n{_name(each)} failed: `{each.error.replace('`', chr(39))}`" for each in failed)
-    return f"### {case}, {regime}\n\n" + _table(head, rows) + reasons
+    return f"### {case}, {regime}\n\n" + table(head, rows) + reasons
 
 
 def models(results: Sequence[Result]) -> str:
@@ -165,7 +165,7 @@ def models(results: Sequence[Result]) -> str:
         for model in _by_name(results)
         if (each := first.get(model))
     ]
-    return "Ours are in `code`.\n\n" + _table(("model", "versions", "protocol", "what"), rows)
+    return "Ours are in `code`.\n\n" + table(("model", "versions", "protocol", "what"), rows)
 
 
 def _recorded(rows: Sequence[Mapping[str, str]]) -> str:
@@ -175,7 +175,7 @@ def _recorded(rows: Sequence[Mapping[str, str]]) -> str:
         "against them."
     )
     head = ("case", "regime", "model", "versions", "MAE MW", "pinball MW", "80 % coverage")
-    return f"{said}\n\n" + _table(
+    return f"{said}\n\n" + table(
         head,
         [
             (
@@ -202,7 +202,7 @@ def _name(result: Result) -> str:
     return f"`{result.model}`" if result.ours else result.model
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 

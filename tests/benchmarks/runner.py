@@ -49,6 +49,12 @@ def stay_on_one_cpu() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
+def use_all_cpus() -> None:
+    """Take `stay_on_one_cpu` back, for what is several processes that work together."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
 def plan(source: Source, *, cases: Sequence[str], models: Sequence[str], peers: Sequence[str]) -> list[Key]:
     """What to measure: case by case, ours beside the others, so that a drift of the machine hits all alike."""
     keys = [Key(case, regime, model) for case in cases for regime in REGIMES for model in (*models, *peers)]

@@ -169,7 +169,18 @@ def test_a_run_writes_its_document_and_goes_on_where_it_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "stay_on_one_cpu", lambda: None)
-    options = ["--harness", "", "--cases", "shipped:england_wales", "--models", "seasonal_naive", "--peers", ""]
+    options = [
+        "--only",
+        "accuracy",
+        "--harness",
+        "",
+        "--cases",
+        "shipped:england_wales",
+        "--models",
+        "seasonal_naive",
+        "--peers",
+        "",
+    ]
     folders = ["--no-scaling", "--output", str(tmp_path / "docs"), "--scratch", str(tmp_path / "scratch")]
     assert main([*options, *folders]) == 0
     assert "1 measurements on the shipped data, 0 of them done" in capsys.readouterr().out
@@ -184,7 +195,7 @@ def test_a_run_writes_its_document_and_goes_on_where_it_stopped(
 def test_a_name_that_is_not_there_is_refused_with_those_that_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--harness", "", "--peers", "prophet", "--scratch", str(tmp_path)]) == 2
+    assert main(["--only", "accuracy", "--harness", "", "--peers", "prophet", "--scratch", str(tmp_path)]) == 2
     assert "no peer is called 'prophet'; there are sf_mstl_ets, mlf_lgbm, lgbm_direct" in capsys.readouterr().err
 
 
