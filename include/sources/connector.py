@@ -113,6 +113,7 @@ class Part:
     rows: pd.DataFrame
     bad: Sequence[BadRow] = ()
     raw: Callable[[int], Mapping[str, Any]] = lambda row: {"row": row}
+    has_lines: bool = True
     notes: Sequence[Note] = ()
     is_last_of_file: bool = False
     position: Any = None

@@ -63,6 +63,7 @@ def part_of(
         rows=within(rows, request),
         bad=[*bad, *torn, *broken],
         raw=raw,
+        has_lines=False,
         notes=[*notes, *repeated, *early, *incomplete],
         is_last_of_file=is_last_of_file,
         position=position,

@@ -13,7 +13,7 @@ import pandas as pd
 from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
-from include.sources.connector import Access, BadRow, Part, Request
+from include.sources.connector import NO_ROW, Access, BadRow, Part, Request
 from include.times import resolution_of
 
 _log = logging.getLogger(__name__)
@@ -25,11 +25,14 @@ AHEAD = "load_forecast"
 
 @dataclass
 class Reading:
-    """A source as it is read by one run. `counts` holds what became of its rows, those of earlier tries included."""
+    """A source as it is read by one run.
+
+    `named` are the series that its options name. `counts` holds what became of its rows, also in earlier tries.
+    """
 
     portal: Portal
     source: dict[str, Any]
-    feeds: dict[str, dict[str, Any]]
+    named: dict[str, dict[str, Any]]
     as_of: datetime
     read_at: datetime
     start: datetime | None
@@ -56,13 +59,15 @@ class Reading:
                 "period_end": end.isoformat() if end else None,
             }
         )
-        feeds = sorted({each["series"] for each in source["options"]["columns"]})
+        columns = source["options"]["columns"]
+        # Those that a zone is summed up from are read, and not fed; their resolution counts as well.
+        named = {each["series"] for column in columns for each in (column, *column.get("feeders", ()))}
         if record["position"] is not None:
             _log.info("%s: goes on behind %s", source["slug"], record["position"])
         return cls(
             portal=run.portal,
             source=source,
-            feeds={slug: run.portal.series(slug) for slug in feeds},
+            named={slug: run.portal.series(slug) for slug in sorted(named)},
             as_of=as_of,
             read_at=max(run.started_at, as_of),
             start=start,
@@ -81,13 +86,13 @@ class Reading:
             as_of=self.as_of,
             read_at=self.read_at,
             settings=self.settings,
-            resolutions={slug: resolution_of(series) for slug, series in self.feeds.items()},
+            resolutions={slug: resolution_of(series) for slug, series in self.named.items()},
             start=self.start,
             end=self.end,
             access=access,
             position=self.position,
             observed=self._observed,
-            ahead=frozenset(slug for slug, series in self.feeds.items() if series["quantity"] == AHEAD),
+            ahead=frozenset(slug for slug, series in self.named.items() if series["quantity"] == AHEAD),
         )
 
     def store(self, part: Part) -> None:
@@ -164,7 +169,7 @@ class Reading:
         """How long after its valid time a value can be known: an interval; what another forecasts, at once."""
         return {
             slug: pd.Timedelta(0) if series["quantity"] == AHEAD else resolution_of(series)
-            for slug, series in self.feeds.items()
+            for slug, series in self.named.items()
         }
 
     def _observed(self, slug: str, start: datetime | None, end: datetime | None) -> pd.Series:
@@ -189,4 +194,5 @@ def _refused(part: Part, rows: pd.DataFrame, rejected: Mapping[str, Any]) -> Bad
     row = rows.iloc[rejected["row"]]
     number = int(row["row"])
     value = {name: rejected[name] for name in ("series", "valid_time", "value")}
-    return BadRow(number, part.raw(number), rejected["rule"], f"{value['series']}: {rejected['message']}", (value,))
+    line = number if part.has_lines else NO_ROW
+    return BadRow(line, part.raw(number), rejected["rule"], f"{value['series']}: {rejected['message']}", (value,))

@@ -44,7 +44,7 @@ def test_a_backfill_is_one_action_and_leaves_the_rows_that_were_there(
     ends = sorted(run["data_interval_end"] for run in found)
     assert len(ends) == 3
 
-    readings = {run["run_id"]: run for run in operator.results("ingest-runs/", source="town-archive")}
+    readings = {run["airflow"]["run_id"]: run for run in operator.results("ingest-runs/", source="town-archive")}
     mine = sorted((readings[run["dag_run_id"]] for run in found), key=lambda reading: reading["as_of"])
     assert [reading["as_of"] for reading in mine] == ends, "each for the end of its own interval"
     assert all(reading["state"] == "done" and reading["period_start"] < reading["as_of"] for reading in mine)

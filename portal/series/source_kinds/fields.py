@@ -136,6 +136,21 @@ class Texts(serializers.ListField):
         }
 
 
+class Integers(serializers.ListField):
+    """A list of at least one whole number within bounds; a text of digits, or a truth, is none."""
+
+    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
+        super().__init__(allow_empty=False, max_length=most - least + 1, **kwargs)
+        self.least, self.most = least, most
+        message = f"must be a list of whole numbers from {least} to {most}, such as [{least}, {least + 1}]"
+        self.error_messages |= dict.fromkeys(("not_a_list", "null", "empty", "max_length", "invalid"), message)
+
+    def run_child_validation(self, data: list[Any]) -> list[int]:
+        if not all(type(each) is int and self.least <= each <= self.most for each in data):
+            self.fail("invalid")
+        return data
+
+
 class StrictList(serializers.ListSerializer[Any]):
     """A list of objects."""
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from portal.series.source_kinds.fields import Choice, Number, Pattern
+from typing import Any
+
+from rest_framework import serializers
+
+from portal.series.source_kinds.fields import Choice, Integers, Number, Pattern
 from portal.series.source_kinds.kind import (
     WEATHER,
     WEATHERS,
@@ -37,7 +41,18 @@ class OpenMeteoOptions(ReadOptions):
         help_text="“forecast” (what is forecast now), “previous_runs” (what was forecast on earlier days, for "
         "backtests), “archive” (what the weather was)",
     )
+    previous_days = Integers(
+        least=1,
+        most=7,
+        required=False,
+        help_text="of “previous_runs”: what was forecast so many days before is read; [1, 2] by default",
+    )
     columns = many(PlaceColumn, help_text="one variable at one place each")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "previous_days" in attrs and attrs["dataset"] != "previous_runs":
+            raise serializers.ValidationError({"previous_days": "is for the dataset “previous_runs”"})
+        return attrs
 
 
 def _quantities(column: Column, feeds: str) -> frozenset[str]:

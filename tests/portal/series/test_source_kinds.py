@@ -70,6 +70,10 @@ def test_a_source_with_what_its_kind_needs_is_good(kind: str) -> None:
     assert faults(kind) == {}
 
 
+def test_a_source_of_earlier_forecasts_says_how_many_days_before() -> None:
+    assert faults("open_meteo", options={**WEATHER, "dataset": "previous_runs", "previous_days": [1, 7]}) == {}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_example_that_is_shown_of_a_kind_is_good_itself(kind: str, make_series: MakeSeries) -> None:
     example = dict(KINDS[kind].example)
@@ -135,6 +139,10 @@ def test_every_option_says_what_it_means(kind: str) -> None:
         ("entsoe", "columns.0.area", "de", 'columns[0].area = "de": must be the code of a bidding zone or country, '),
         ("entsoe", "columns.0.type", "price", 'columns[0].type = "price": must be “load” or “load_forecast”.'),
         ("open_meteo", "dataset", "now", 'dataset = "now": must be “forecast”, “previous_runs” or “archive”.'),
+        ("open_meteo", "previous_days", [1], "previous_days = [1]: is for the dataset “previous_runs”."),
+        ("open_meteo", "previous_days", [], "previous_days = []: must be a list of whole numbers from 1 to 7, such "),
+        ("open_meteo", "previous_days", [8], "previous_days = [8]: must be a list of whole numbers from 1 to 7, such "),
+        ("open_meteo", "previous_days", "1", 'previous_days = "1": must be a list of whole numbers from 1 to 7, such '),
         ("open_meteo", "columns.0.latitude", 91, "columns[0].latitude = 91: must be a number from -90 to 90."),
         ("open_meteo", "columns.0.longitude", "13", 'columns[0].longitude = "13": must be a number from -180 to 180.'),
         ("open_meteo", "columns.0.variable", "Temp", 'columns[0].variable = "Temp": must be the name of an hourly '),
