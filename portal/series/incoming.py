@@ -130,6 +130,11 @@ class Incoming:
         """0 for a series that there is not."""
         return self._fact(lambda series: series.pk, default=0)
 
+    @property
+    def resolutions_us(self) -> dict[int, int]:
+        """Length of an interval by series."""
+        return {series.pk: _us(series) for series in self.series if series is not None}
+
     def accepted(self) -> NDArray[np.int64]:
         """The rows to be stored: without fault, and each key once."""
         return np.flatnonzero(~self.faults.bad & ~self.repeated)
@@ -153,7 +158,7 @@ class Incoming:
         return np.array([default if series is None else fact(series) for series in self.series])[self.slug_codes]
 
     def _resolution_us(self) -> NDArray[np.int64]:
-        return self._fact(lambda series: int(series.resolution.total_seconds()) * 1_000_000, default=1)
+        return self._fact(_us, default=1)
 
     def _find_repetitions(self) -> None:
         """A key that comes again: with one value it counts once, with several all its rows are refused."""
@@ -186,6 +191,10 @@ class Incoming:
             message=f"The body holds different values for this {key}; none is stored.",
         )
         self.repeated[order[1:][same & ~contradictory[group[1:]]]] = True
+
+
+def _us(series: Series) -> int:
+    return int(series.resolution.total_seconds()) * 1_000_000
 
 
 def _increases(keys: list[NDArray[np.int64]]) -> bool:

@@ -5,7 +5,7 @@ Each function is one transaction. Writers of one series queue at its advisory lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,8 +16,8 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
-from portal.core.columns import to_us
-from portal.core.copy import copy_in
+from portal.core.columns import EARLIEST, to_datetime, to_us
+from portal.core.copy import copy_in, read_columns
 from portal.core.permissions import require
 from portal.series.incoming import Incoming
 
@@ -66,6 +66,17 @@ WITH judged AS MATERIALIZED (
 )
 SELECT verdict, count(*), array_agg(row) FILTER (WHERE verdict = 'refused') FROM judged GROUP BY verdict
 """
+_NEWEST_IN_SPANS = """
+SELECT span.series_id, newest.valid_time, newest.value
+FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS span(series_id, first, last), LATERAL (
+    SELECT DISTINCT ON (o.valid_time) o.valid_time, coalesce(o.value, 'NaN') AS value FROM series_observation o
+    WHERE o.series_id = span.series_id AND o.valid_time BETWEEN span.first AND span.last AND o.known_at <= %s
+    ORDER BY o.valid_time DESC, o.known_at DESC
+) newest
+"""
+_SPAN_TYPES = {"series_id": "int8", "valid_time": "timestamptz", "value": "float8"}
+DENSE = 4
+"""A body is dense in a series that it has a row of for at least one in so many intervals."""
 # No ON CONFLICT: under the locks there is no conflict, so one would be a bug, and must not pass as an unchanged row.
 
 
@@ -140,6 +151,7 @@ def store_observations(incoming: Incoming, *, recorded_at: datetime) -> dict[str
         "series_observation",
         _MERGE_OBSERVATIONS,
         {"recorded_at": recorded_at},
+        known=lambda columns: _said_already(columns, recorded_at, incoming.resolutions_us),
         lock=OBSERVATION_LOCK,
         times={"valid_time": incoming.valid_us, "known_at": incoming.known_us},
         rule="vintage_conflict",
@@ -159,6 +171,7 @@ def store_weather_forecasts(incoming: Incoming) -> dict[str, int]:
         "series_weatherforecast",
         _MERGE_FORECASTS,
         {},
+        known=lambda columns: np.zeros(len(columns["row"]), dtype=bool),
         lock=FORECAST_LOCK,
         times={"valid_time": incoming.valid_us, "issue_time": incoming.issue_us, "known_at": incoming.known_us},
         rule="issued_otherwise",
@@ -172,6 +185,7 @@ def _store(
     statement: str,
     parameters: Mapping[str, Any],
     *,
+    known: Callable[[Mapping[str, NDArray[Any]]], NDArray[np.bool_]],
     lock: int,
     times: Mapping[str, NDArray[np.int64]],
     rule: str,
@@ -191,7 +205,12 @@ def _store(
         if new.any():
             copy_in(table, facts if new.all() else _only(facts, new), types=_TYPES)
             counts["inserted"] += int(np.count_nonzero(new))
-        verdicts = [] if new.all() else _merge(_only(columns, ~new), statement, parameters)
+        rest = _only(columns, ~new)
+        if rest["row"].size:
+            again = known(rest)
+            counts["unchanged"] += int(np.count_nonzero(again))
+            rest = _only(rest, ~again)
+        verdicts = _merge(rest, statement, parameters) if rest["row"].size else []
     refused = np.zeros(incoming.faults.rows, dtype=bool)
     for verdict, count, rows in verdicts:
         refused[rows or []] = True
@@ -239,6 +258,42 @@ def _outside_of_what_is_stored(table: str, columns: Mapping[str, NDArray[Any]], 
     last = np.array([beyond.min if end is None else to_us(end) for _, end in spans], dtype=np.int64)
     place = np.searchsorted(ids, columns["series_id"])
     return (columns["valid_time"] < first[place]) | (columns["valid_time"] > last[place])
+
+
+def _said_already(
+    columns: Mapping[str, NDArray[Any]], recorded_at: datetime, resolutions: Mapping[int, int]
+) -> NDArray[np.bool_]:
+    """Which rows say what is the newest known at `recorded_at`, as `_MERGE_OBSERVATIONS` would find row by row.
+
+    Only rows known by then, and only series of which the body is dense: a few rows far apart are looked up faster.
+    """
+    ids, starts, rows = np.unique(columns["series_id"], return_index=True, return_counts=True)
+    valid = columns["valid_time"]
+    first, last = valid[starts], valid[starts + rows - 1]
+    steps = np.array([resolutions[number] for number in ids.tolist()])
+    dense = (last - first) // steps < DENSE * rows
+    if not dense.any():
+        return np.zeros(len(valid), dtype=bool)
+    spans = (ids[dense].tolist(), *([to_datetime(us) for us in bound[dense].tolist()] for bound in (first, last)))
+    stored = read_columns(_NEWEST_IN_SPANS, (*spans, recorded_at), types=_SPAN_TYPES)
+    if not len(stored["value"]):
+        return np.zeros(len(valid), dtype=bool)
+    keys = _key(ids, stored)
+    order = np.argsort(keys)
+    place = order[np.minimum(np.searchsorted(keys, _key(ids, columns), sorter=order), len(order) - 1)]
+    there, values = stored["value"][place], columns["value"]
+    return (
+        (stored["series_id"][place] == columns["series_id"])
+        & (stored["valid_time"][place] == valid)
+        & ((there == values) | (np.isnan(there) & np.isnan(values)))
+        & (columns["known_at"] <= to_us(recorded_at))
+    )
+
+
+def _key(ids: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """One number that sorts as series and minute do; a grid is of whole minutes."""
+    minutes = columns["valid_time"] // 60_000_000 - to_us(EARLIEST) // 60_000_000
+    return np.searchsorted(ids, columns["series_id"]) * 2**32 + minutes
 
 
 def _merge(columns: Mapping[str, NDArray[Any]], statement: str, parameters: Mapping[str, Any]) -> list[Any]:

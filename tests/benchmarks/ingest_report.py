@@ -14,8 +14,8 @@ UNTARGETED = ("HTTP, JSON",)
 METHOD = """\
 The portal runs as in production: gunicorn, one worker, on an embedded PostgreSQL that waits for its disk. The floor is
 psycopg2: COPY as text into a temporary table and `INSERT … ON CONFLICT DO NOTHING` from there into a table that has
-nothing but its primary key; for reads, a SELECT of the same rows, fetched. What either side sends is made before the
-clock starts; a read counts until the rows are had as a table. Both sides are measured in turn, each first on empty
+nothing but its primary key; for reads, a SELECT of the same rows, fetched. What either side sends is made ready before
+the clock starts; a read counts until the rows are had as a table. Both sides are measured in turn, each first on empty
 tables, then with the same body again; medians over the repetitions, after one to warm up. Client, portal and PostgreSQL
 share the machine's CPUs."""
 

@@ -282,3 +282,27 @@ def test_rows_that_come_in_no_order_are_stored_as_those_that_do(
     assert counts(record(shuffled)) == (40, 0, 0, 0)
     assert [row["value"] for row in read()] == [row["value"] for row in read("elsewhere")] == list(range(20))
     assert counts(record(shuffled.take(list(range(40))[::-1]))) == (0, 0, 40, 0)
+
+
+def test_a_repetition_is_compared_with_what_was_known_at_its_own_time_of_recording(
+    series: Series, rows: Rows, record: Record, read: Read
+) -> None:
+    many = [float(number) for number in range(200)]
+    assert counts(record(rows(many), recorded_at="2014-11-06T00:00:00Z")) == (200, 0, 0, 0)
+    changed = [*many[:100], None, *many[101:199], -0.0]
+    assert counts(record(rows(changed), recorded_at="2014-11-07T00:00:00Z")) == (0, 2, 198, 0)
+    assert counts(record(rows(many), recorded_at="2014-11-06T00:00:00Z")) == (0, 0, 200, 0)
+    assert counts(record(rows(changed), recorded_at="2014-11-07T00:00:00Z")) == (0, 0, 200, 0)
+    assert counts(record(rows(many), recorded_at="2014-11-08T00:00:00Z")) == (0, 2, 198, 0)
+    assert [row["value"] for row in read()] == many
+
+
+def test_rows_far_apart_are_compared_as_rows_side_by_side(
+    series: Series, rows: Rows, record: Record, read: Read
+) -> None:
+    record(rows([float(number) for number in range(200)]), recorded_at="2014-11-06T00:00:00Z")
+    times = [START, START + 100 * STEP, START + 199 * STEP]
+    known = [time + 2 * STEP for time in times]
+    far = rows([0.0, 100.0, 7.0], valid_time=times, known_at=known)
+    assert counts(record(far, recorded_at="2014-11-07T00:00:00Z")) == (0, 1, 2, 0)
+    assert [row["value"] for row in read()][199] == 7.0
