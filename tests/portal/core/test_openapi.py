@@ -49,7 +49,7 @@ def test_bulk_bodies_are_parquet_and_arrow(schema: dict[str, Any]) -> None:
         }
 
 
-def test_the_page_brings_everything_from_the_portal_itself() -> None:
+def test_the_page_brings_everything_from_the_portal_itself(db: None) -> None:
     client = Client()
     page = client.get("/api/docs/")
     assert page.status_code == 200
