@@ -24,7 +24,7 @@ from include.sources.places import Places
 from include.sources.spool import LONGEST_LINE, Spool
 from include.sources.table import MOST_FIELDS, Chunk, shown
 
-BLOCK = 1 << 22
+BLOCK = 1 << 21
 _BOM = b"\xef\xbb\xbf"
 _LONG_FIELD = 100_000
 """Bytes of a line that may hold a field longer than the csv module takes."""

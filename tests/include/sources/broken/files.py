@@ -115,6 +115,15 @@ FILES = [
     ),
 ]
 
+FILES.append(
+    Case(
+        "a Parquet of texts that are no UTF-8",
+        parquet(load=pa.array(["41", "§§§§§§"])).replace("§§§§§§".encode(), b"\xff" * 12),
+        refused="cannot be read",
+        file="town.parquet",
+    )
+)
+
 WHOLE = [
     Case("gzip", gzip.compress(GOOD.encode()), stored=AROUND, file="town.csv.gz"),
     Case(
@@ -185,4 +194,11 @@ WHOLE = [
         file="town.parquet",
     ),
     Case("Parquet by declaration", parquet(), stored=AROUND, file="town.dat", options={"format": "parquet"}),
+    Case(
+        "Parquet of texts, one of them gigantic",
+        parquet(load=pa.array(["41", "5" * 2_000_000])),
+        stored={"00:00": 41.0},
+        bad=((2, "not_a_number"),),
+        file="town.parquet",
+    ),
 ]
