@@ -92,7 +92,7 @@ class Reading:
             access=access,
             position=self.position,
             observed=self._observed,
-            ahead=frozenset(slug for slug, series in self.named.items() if series["quantity"] == AHEAD),
+            ahead=self._ahead,
         )
 
     def store(self, part: Part) -> None:
@@ -162,15 +162,16 @@ class Reading:
             known = issued.where(issued > now, now) if delay is None else issued + delay
             return rows.assign(known_at=known)[known <= max(now, pd.Timestamp(self.read_at))]
         # Also a live source may hold what came after as_of: it is read somewhat later, or much later in a backfill.
-        knowable = rows["valid_time"] + rows["series"].map(self._lengths()) + (delay or pd.Timedelta(0))
+        lengths = {slug: resolution_of(series) for slug, series in self.named.items()}
+        knowable = rows["valid_time"] + rows["series"].map(lengths) + (delay or pd.Timedelta(0))
+        # What somebody else forecasts is known before its time comes: when it is read, or else when that time begins.
+        ahead = rows["series"].isin(self._ahead)
+        knowable = knowable.where(~ahead, now if delay is None else rows["valid_time"])
         return rows.assign(known_at=now if delay is None else knowable)[knowable <= now]
 
-    def _lengths(self) -> dict[str, pd.Timedelta]:
-        """How long after its valid time a value can be known: an interval; what another forecasts, at once."""
-        return {
-            slug: pd.Timedelta(0) if series["quantity"] == AHEAD else resolution_of(series)
-            for slug, series in self.named.items()
-        }
+    @property
+    def _ahead(self) -> frozenset[str]:
+        return frozenset(slug for slug, series in self.named.items() if series["quantity"] == AHEAD)
 
     def _observed(self, slug: str, start: datetime | None, end: datetime | None) -> pd.Series:
         return self.portal.observations(slug, start=start, end=end, as_of=self.as_of)["value"]

@@ -100,7 +100,8 @@ def test_a_frozen_meter_fails_its_checks_holds_training_and_mails_the_operator(
 
     run = operator.results("check-runs/", series="town", status="failed")[0]
     assert run["airflow"] == {"dag_id": "check_data_quality", "run_id": check.run_id}
-    mail = until(lambda: [mail for mail in kept_mails(stack.home.mail) if "operator" in mail.recipients])[0]
+    mail = until(lambda: [mail for mail in kept_mails(stack.home.mail) if "Fatal: town," in mail.subject])[0]
+    assert "operator" in mail.recipients
     message = email.message_from_bytes(mail.path.read_bytes(), policy=email.policy.default)
     body = message.get_body(("plain",))
     assert body is not None
