@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from include.errors import SourceError
 from include.sources.connector import Note
-from include.sources.order import LATER, UNKNOWN, folds_in_order
+from include.sources.files.order import LATER, UNKNOWN, folds_in_order
 from include.sources.rules import Faults
 
 AMBIGUOUS = ("reject", "earlier", "later", "in_order")
@@ -59,7 +59,7 @@ def to_utc(
         ambiguous: a local time that comes twice: "reject" (clock_change), "earlier", "later", or "in_order", where the
             order of the rows tells which is which.
         nonexistent: a local time that is skipped: "reject" (clock_change), or "shift_forward" to the next that exists.
-        folds: what `include.sources.order` made of all rows, where these are only some of them.
+        folds: what `include.sources.files.order` made of all rows, where these are only some of them.
 
     Returns:
         The times, NaT where a rule is broken; rule and message of those, by index; how often a declaration applied.

@@ -8,7 +8,7 @@ from include.errors import SourceError
 from include.sources.connector import Connector
 
 CONNECTORS = {
-    "file": "include.sources.file:read_file",
+    "file": "include.sources.files.connector:read_file",
     "eia930": "include.sources.eia930:read",
     "entsoe": "include.sources.entsoe:read",
     "open_meteo": "include.sources.open_meteo:read",

@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime
 
 from include.portal import Portal
+from include.run import Run
 from include.settings import Settings
 from include.tasks.ingest import ingest_source
 from tests.benchmarks.protocol import peak_memory_mb
@@ -21,8 +22,22 @@ def main(url: str, source: str, folder: str) -> None:
     """Ingest and tell."""
     settings = Settings(data_url=f"file://{folder}")
     with Portal(url, token=os.environ["GRIDCAST_BENCH_TOKEN"]) as portal:
+        as_of = datetime(2026, 1, 1, tzinfo=UTC)
+        run = Run(
+            dag_id="ingest_demand",
+            run_id=f"benchmark__{source}",
+            as_of=as_of,
+            started_at=as_of,
+            is_last_try=True,
+            interval_start=None,
+            triggered_by="",
+            params={},
+            events=[],
+            settings=settings,
+            portal=portal,
+        )
         before = time.perf_counter()
-        ingest_source(portal, source, as_of=datetime(2026, 1, 1, tzinfo=UTC), settings=settings)
+        ingest_source(run, source, as_of=as_of)
         seconds = time.perf_counter() - before
     print("RESULT " + json.dumps({"seconds": seconds, "memory": peak_memory_mb()}))
 

@@ -15,7 +15,7 @@ from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
 from include.tasks.check import check_batch, check_series
-from include.tasks.ingest import ingest_source
+from include.tasks.ingest import Ingested
 from portal.quality.models import CheckReport, CheckRun
 from portal.series.catalog import load_catalog
 from tests.include.facts import AIRFLOW
@@ -111,16 +111,12 @@ def test_rows_that_are_missing_stay_missing(
 
 @pytest.mark.parametrize("known", ["nothing", "long ago", "no value"])
 def test_a_window_without_a_load_fails_with_a_clear_result(
-    town: Callable[..., Path],
-    portal: Portal,
-    options: Settings,
-    check: Callable[..., dict[str, Any]],
-    known: str,
+    town: Callable[..., Path], check: Callable[..., dict[str, Any]], known: str, ingest: Callable[..., Ingested]
 ) -> None:
     frame = readings(end=START + DAY) if known == "long ago" else readings(start=END - DAY)
     town(frame.assign(load=float("nan")) if known == "no value" else frame)
     if known != "nothing":
-        ingest_source(portal, "town-file", as_of=END, settings=options)
+        ingest(as_of=END)
     with pytest.raises(ChecksFailed, match=r"town: .*has_observations: 0 loads are observed in \d+ rows"):
         check()
     run = CheckRun.objects.get()

@@ -15,7 +15,7 @@ from include.history import load_history
 from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
-from include.tasks.ingest import ingest_source
+from include.tasks.ingest import Ingested
 from include.tasks.publish import PublishedRun, publish_batch, publish_series
 from include.tasks.train import train_series
 from portal.forecasts.models import ForecastRun
@@ -96,9 +96,8 @@ def test_what_became_known_after_the_issue_time_changes_no_forecast(
     town: Callable[..., Path],
     champion: Callable[..., ModelVersion],
     publish: Callable[..., PublishedRun],
-    portal: Portal,
     portal_of: Callable[..., Portal],
-    options: Settings,
+    ingest: Callable[..., Ingested],
 ) -> None:
     ingested()
     champion("gradient_boosting")
@@ -106,7 +105,7 @@ def test_what_became_known_after_the_issue_time_changes_no_forecast(
     frame = readings(end=END + DAY)
     frame += 7
     town(frame)
-    corrected = ingest_source(portal, "town-file", as_of=END + 2 * DAY, settings=options)
+    corrected = ingest(as_of=END + 2 * DAY)
     assert corrected.corrected > 0
     again = publish(through=portal_of("a replay"))
     assert (again.id, again.status) == (first.id, "unchanged")

@@ -13,7 +13,7 @@ import pytest
 from include.errors import BadArtifact
 from include.portal import NotFound, Portal
 from include.settings import Settings
-from include.tasks.ingest import ingest_source
+from include.tasks.ingest import Ingested
 from include.tasks.publish import publish_series
 from include.tasks.reproduce import NotReproduced, reproduce_run
 from include.tasks.train import train_series
@@ -42,10 +42,10 @@ def published(ingested: Callable[..., None], portal: Portal, options: Settings) 
     return make
 
 
-def everything_changes(portal: Portal, town: Callable[..., Path], options: Settings) -> None:
+def everything_changes(portal: Portal, town: Callable[..., Path], ingest: Callable[..., Ingested]) -> None:
     """Each load and temperature is corrected, later ones arrive, and so do newer weather forecasts."""
     town(readings(end=END + DAY) + 7)
-    assert ingest_source(portal, "town-file", as_of=END + 2 * DAY, settings=options).corrected > 0
+    assert ingest(as_of=END + 2 * DAY).corrected > 0
     later = issues(start=ISSUE, end=END + DAY)
     store(portal, later.assign(value=later["value"] + 9))
 

@@ -14,7 +14,7 @@ import pytest
 from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
-from include.tasks.ingest import ingest_source
+from include.tasks.ingest import Ingested
 from include.tasks.score import score_batch, score_series
 from portal.forecasts.models import ForecastScore
 from tests.include.facts import publish_by_hand
@@ -92,8 +92,8 @@ def test_a_correction_counts_from_when_it_was_known(
     ingested: Callable[..., None],
     town: Callable[..., Path],
     portal: Portal,
-    options: Settings,
     score: Callable[..., list[dict[str, Any]]],
+    ingest: Callable[..., Ingested],
 ) -> None:
     ingested()
     publish_by_hand(portal, issue_time=ISSUE, hours=24)
@@ -101,7 +101,7 @@ def test_a_correction_counts_from_when_it_was_known(
     frame = readings()
     frame.loc[ISSUE : ISSUE + DAY - HALF_HOUR, "load"] += 100
     town(frame)
-    ingest_source(portal, "town-file", as_of=END + DAY, settings=options)
+    ingest(as_of=END + DAY)
     (replayed,) = score(as_of=END)
     (after,) = score(as_of=END + DAY)
     assert replayed == before

@@ -17,7 +17,7 @@ from include.errors import BadArtifact, LibraryRefused, NothingKnown, Refusal, S
 from include.portal import NotFound, NotPermitted, Portal
 from include.run import Run
 from include.settings import Settings
-from include.tasks.ingest import ingest_source
+from include.tasks.ingest import Ingested
 from include.tasks.train import Trained, train_batch, train_series
 from portal.core.access import ensure_groups
 from portal.registry.models import ModelVersion
@@ -110,15 +110,14 @@ def test_what_became_known_later_changes_no_training_of_a_past_time(
     ingested: Callable[..., None],
     town: Callable[..., Path],
     train: Callable[..., list[Trained]],
-    portal: Portal,
-    options: Settings,
+    ingest: Callable[..., Ingested],
 ) -> None:
     ingested()
     (first,) = train(as_of=END - DAY)
     frame = readings(end=END + 3 * DAY)
     frame.loc[: END - 2 * DAY, "load"] += 5
     town(frame)
-    ingest_source(portal, "town-file", as_of=END + 4 * DAY, settings=options)
+    ingest(as_of=END + 4 * DAY)
     (again,) = train(as_of=END - DAY)
     assert (again.id, again.new) == (first.id, False)
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from include.errors import SourceError
+from include.sources.files.order import OrderOfRows
 from include.sources.local_time import to_utc, zone_of
-from include.sources.order import OrderOfRows
 
 MELBOURNE = ZoneInfo("Australia/Melbourne")
 BERLIN = ZoneInfo("Europe/Berlin")

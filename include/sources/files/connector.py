@@ -18,17 +18,17 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from include.errors import SourceError
-from include.sources.bad_on_disk import BadOnDisk
 from include.sources.connector import BadRow, Note, Part, Request
-from include.sources.csv_text import CsvTable
-from include.sources.file_options import FileOptions, read_options
-from include.sources.files import FoundFile, find_files
-from include.sources.judging import REPEATED, Judge
-from include.sources.parquet import ParquetTable
+from include.sources.files.bad_on_disk import BadOnDisk
+from include.sources.files.csv_text import CsvTable
+from include.sources.files.finding import FoundFile, find_files
+from include.sources.files.judging import REPEATED, Judge
+from include.sources.files.options import FileOptions, read_options
+from include.sources.files.parquet import ParquetTable
+from include.sources.files.runs import NO_ROWS, NS_PER_DAY, Runs, Told
+from include.sources.files.spool import Spool, scratch, spooled, without_packing
+from include.sources.files.table import Table
 from include.sources.resampling import resample
-from include.sources.runs import NO_ROWS, NS_PER_DAY, Runs, Told
-from include.sources.spool import Spool, scratch, spooled, without_packing
-from include.sources.table import Table
 
 PART_ROWS = 100_000
 _PARQUET = (".parquet", ".pq", ".parq")

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.include.sources.broken.case import HEADER, Case, lines
-from tests.include.sources.broken.rows import AROUND, FIRST, LAST
+from tests.include.sources.files.broken.case import HEADER, Case, lines
+from tests.include.sources.files.broken.rows import AROUND, FIRST, LAST
 
 GOOD = lines(FIRST, LAST)
 TIMES = [datetime(2024, 7, 1, 0, minute, tzinfo=UTC) for minute in (0, 30)]

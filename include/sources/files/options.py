@@ -11,7 +11,7 @@ import pandas as pd
 
 from include.errors import SourceError
 from include.sources.connector import Request
-from include.sources.csv_header import DELIMITERS
+from include.sources.files.csv_header import DELIMITERS
 from include.sources.local_time import AMBIGUOUS, NONEXISTENT, zone_of
 from include.sources.resampling import resample
 from include.sources.rules import Column, columns_of, duration, latest_time

@@ -11,9 +11,9 @@ import pytest
 from include.errors import SourceError
 from include.settings import Settings
 from include.sources.connector import Access
-from include.sources.files import find_files, readable
-from tests.include.sources.broken.case import lines
-from tests.include.sources.reading import Content, read, request
+from include.sources.files.finding import find_files, readable
+from tests.include.sources.files.broken.case import lines
+from tests.include.sources.files.reading import Content, read, request
 
 LOAD = {"columns": [{"column": "load", "series": "town"}]}
 NAMES = [

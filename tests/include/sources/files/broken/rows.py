@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.include.sources.broken.case import HEADER, Case, lines
+from tests.include.sources.files.broken.case import HEADER, Case, lines
 
 FIRST = "2024-07-01T00:00Z,41"
 LAST = "2024-07-01T00:30Z,43"

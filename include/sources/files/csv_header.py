@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.errors import SourceError
-from include.sources.numbers import short
-from include.sources.spool import LONGEST_LINE, Spool
+from include.sources.files.numbers import short
+from include.sources.files.spool import LONGEST_LINE, Spool
 
 DELIMITERS = (",", ";", "\t", "|")
 MOST_COLUMNS = 10_000

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.errors import SourceError
-from include.sources.csv_header import MOST_COLUMNS, check_names
-from include.sources.numbers import SHORT
-from include.sources.spool import UNREADABLE, Spool
-from include.sources.table import Chunk, shown
+from include.sources.files.csv_header import MOST_COLUMNS, check_names
+from include.sources.files.numbers import SHORT
+from include.sources.files.spool import UNREADABLE, Spool
+from include.sources.files.table import Chunk, shown
 
 _CELLS = 1 << 17
 """Values in a batch."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from include.sources.connector import BadRow
-from include.sources.numbers import short
+from include.sources.files.numbers import short
 
 MOST_FIELDS = 100
 """Fields of a row that quarantine keeps."""

@@ -12,16 +12,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from include.errors import SourceError
-from include.sources.bad_on_disk import BadOnDisk
 from include.sources.connector import BadRow, Note, Request
-from include.sources.file_options import FileOptions
+from include.sources.files.bad_on_disk import BadOnDisk
+from include.sources.files.numbers import read_numbers
+from include.sources.files.options import FileOptions
+from include.sources.files.order import OrderOfRows
+from include.sources.files.runs import Rows, Runs
+from include.sources.files.spacing import Spacing
+from include.sources.files.table import Chunk, Table
 from include.sources.local_time import read_naive, to_utc
-from include.sources.numbers import read_numbers
-from include.sources.order import OrderOfRows
 from include.sources.rules import Faults, bad_rows, keep_rules
-from include.sources.runs import Rows, Runs
-from include.sources.spacing import Spacing
-from include.sources.table import Chunk, Table
 
 _NO_SHIFT = np.timedelta64(0, "ns")
 _DAY = pd.Timedelta("1D")

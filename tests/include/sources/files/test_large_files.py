@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from include.errors import SourceError
-from include.sources import bad_on_disk
-from tests.include.sources.broken.case import lines
-from tests.include.sources.reading import read, request
+from include.sources.files import bad_on_disk
+from tests.include.sources.files.broken.case import lines
+from tests.include.sources.files.reading import read, request
 
 LOAD = {"columns": [{"column": "load", "series": "town"}]}
 MEASURE = """
@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 import pandas as pd
 from include.settings import Settings
 from include.sources.connector import Request
-from include.sources.file import read_file
+from include.sources.files.connector import read_file
 
 folder, url = sys.argv[1:]
 asked = Request(

@@ -19,7 +19,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from include.errors import PipelineError, SourceError, SourceUnavailable
-from include.sources.spool import UNREADABLE
+from include.sources.files.spool import UNREADABLE
 
 _MAGIC = re.compile(r"[*?\[]")
 _MOST_FILES = 10_000

@@ -13,7 +13,7 @@ import pandas as pd
 from include.errors import SourceError
 from include.settings import Settings
 from include.sources.connector import BadRow, Note, Part, Request
-from include.sources.file import read_file
+from include.sources.files.connector import read_file
 
 READ_AT = datetime(2025, 1, 1, tzinfo=UTC)
 HEADER = "time,load,temperature\n"

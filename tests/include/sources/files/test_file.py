@@ -19,8 +19,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from include.errors import SourceError
-from tests.include.sources.reading import HEADER, Content, request
-from tests.include.sources.reading import read as read_all
+from tests.include.sources.files.reading import HEADER, Content, request
+from tests.include.sources.files.reading import read as read_all
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from include.sources import csv_text, file, runs
-from include.sources.csv_header import DELIMITERS
-from include.sources.numbers import MISSING
-from tests.include.sources.reading import Content, read, request
+from include.sources.files import connector, csv_text, runs
+from include.sources.files.csv_header import DELIMITERS
+from include.sources.files.numbers import MISSING
+from tests.include.sources.files.reading import Content, read, request
 
 COLUMNS = [
     {"column": "load", "series": "town", "scale": 1000},
@@ -87,7 +87,7 @@ FILES = st.one_of(
 @pytest.fixture
 def in_small_bits(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """All that is done chunk by chunk is done so with the smallest file."""
-    monkeypatch.setattr(file, "PART_ROWS", 4)
+    monkeypatch.setattr(connector, "PART_ROWS", 4)
     monkeypatch.setattr(runs, "_STEP", 2)
     return monkeypatch
 

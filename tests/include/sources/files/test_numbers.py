@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.errors import SourceError
-from include.sources.numbers import MISSING, read_numbers
+from include.sources.files.numbers import MISSING, read_numbers
 
 
 def read(*texts: str, **options: Any) -> tuple[list[float], dict[int, str]]:

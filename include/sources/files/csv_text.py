@@ -18,11 +18,11 @@ import pyarrow.csv as pacsv
 
 from include.errors import SourceError
 from include.sources.connector import BadRow
-from include.sources.csv_header import read_header, reader_of
-from include.sources.numbers import short
-from include.sources.places import Places
-from include.sources.spool import LONGEST_LINE, Spool
-from include.sources.table import MOST_FIELDS, Chunk, shown
+from include.sources.files.csv_header import read_header, reader_of
+from include.sources.files.numbers import short
+from include.sources.files.places import Places
+from include.sources.files.spool import LONGEST_LINE, Spool
+from include.sources.files.table import MOST_FIELDS, Chunk, shown
 
 BLOCK = 1 << 21
 _BOM = b"\xef\xbb\xbf"

@@ -11,14 +11,13 @@ import pandas as pd
 import pytest
 
 from include.errors import SourceError
-from include.portal import Portal
 from include.settings import Settings
-from include.tasks.ingest import ingest_source
+from include.tasks.ingest import Ingested
 from portal.series.models import Observation, QuarantinedRow, Source
-from tests.include.sources.broken.case import PORTAL_RULES, Case
-from tests.include.sources.broken.files import FILES, MOST_BYTES, WHOLE
-from tests.include.sources.broken.rows import ROWS
-from tests.include.sources.reading import READ_AT, read, request
+from tests.include.sources.files.broken.case import PORTAL_RULES, Case
+from tests.include.sources.files.broken.files import FILES, MOST_BYTES, WHOLE
+from tests.include.sources.files.broken.rows import ROWS
+from tests.include.sources.files.reading import READ_AT, read, request
 
 CASES = [*ROWS, *FILES, *WHOLE]
 OPTIONS = {"columns": [{"column": "load", "series": "town"}]}
@@ -55,12 +54,12 @@ def test_the_connector_reads_what_can_be_trusted_and_names_the_rest(case: Case, 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.refused], ids=str)
 def test_the_portal_holds_exactly_that(
-    case: Case, town: Callable[..., Path], portal_of: Callable[..., Portal], options: Settings, tmp_path: Path
+    case: Case, town: Callable[..., Path], tmp_path: Path, ingest: Callable[..., Ingested]
 ) -> None:
     town().unlink()
     put(case, tmp_path / "data")
-    ingest_source(portal_of("one"), "town-file", as_of=READ_AT, settings=options)
-    again = ingest_source(portal_of("two"), "town-file", as_of=READ_AT, settings=options)
+    ingest(run_id="one", as_of=READ_AT)
+    again = ingest(run_id="two", as_of=READ_AT)
     assert (again.inserted, again.corrected) == (0, 0), "the same file twice says nothing new"
     stored = Observation.objects.values_list("valid_time", "value")
     assert {pd.Timestamp(time): value for time, value in stored} == stored_as(case)
@@ -69,14 +68,14 @@ def test_the_portal_holds_exactly_that(
 
 
 def test_of_a_file_that_is_refused_the_portal_holds_nothing(
-    town: Callable[..., Path], portal: Portal, options: Settings, tmp_path: Path
+    town: Callable[..., Path], options: Settings, tmp_path: Path, ingest: Callable[..., Ingested]
 ) -> None:
     town().unlink()
     limited = options.model_copy(update={"ingest_max_bytes": MOST_BYTES})
     for case in FILES:
         put(case, tmp_path / "data")
         with pytest.raises(SourceError, match=re.escape(case.refused)):
-            ingest_source(portal, "town-file", as_of=READ_AT, settings=limited)
+            ingest(as_of=READ_AT, settings=limited)
     assert not Observation.objects.exists()
     assert not QuarantinedRow.objects.exists()
 
