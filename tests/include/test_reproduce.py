@@ -51,11 +51,15 @@ def everything_changes(portal: Portal, town: Callable[..., Path], ingest: Callab
 
 
 def test_a_run_is_reproduced_after_corrections_and_newer_forecasts(
-    published: Callable[..., int], portal: Portal, town: Callable[..., Path], options: Settings
+    published: Callable[..., int],
+    portal: Portal,
+    town: Callable[..., Path],
+    options: Settings,
+    ingest: Callable[..., Ingested],
 ) -> None:
     run = published()
     before = portal.forecast_values(run)
-    everything_changes(portal, town, options)
+    everything_changes(portal, town, ingest)
     Series.objects.filter(slug="town").update(preprocessing="raw")
     again = reproduce_run(portal, run, options)
     assert (again.run, again.series, again.rung) == (run, "town", "champion")
