@@ -145,7 +145,7 @@ def keep_rules(
     for number, series in frame.loc[infinite, "series"].items():
         faults[number] = ("not_finite", f"{series}: the value is no finite number that can be kept.")
     for number, series, value in frame.loc[outside, ["series", "value"]].itertuples():
-        faults[number] = ("out_of_bounds", f"{series}: {value:g} is not {_bounds(by_series[series])}.")
+        faults[number] = ("out_of_bounds", f"{series}: {value:.10g} is not {_bounds(by_series[series])}.")
     for number, series, time in frame.loc[late & values.notna(), ["series", "valid_time"]].itertuples():
         message = f"{series}: a value for {time.isoformat()}, which is yet to come; values up to {latest} can be known."
         faults[number] = ("future_time", message)
@@ -214,7 +214,7 @@ def bad_rows(rows: pd.DataFrame, faults: Faults, *, raw: Raw, lines: bool = True
 
 def _bounds(column: Column) -> str:
     if column.minimum is None:
-        return f"at most {column.maximum:g}"
+        return f"at most {column.maximum:.10g}"
     if column.maximum is None:
-        return f"at least {column.minimum:g}"
-    return f"between {column.minimum:g} and {column.maximum:g}"
+        return f"at least {column.minimum:.10g}"
+    return f"between {column.minimum:.10g} and {column.maximum:.10g}"

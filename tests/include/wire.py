@@ -133,6 +133,8 @@ def open_wire(
         wire = Wire(f"http://127.0.0.1:{server.server_port}", script)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield wire
-        server.shutdown()
-        thread.join()
+        try:
+            yield wire
+        finally:  # also of a test that fails: its server would keep the whole run from ending
+            server.shutdown()
+            thread.join()

@@ -108,7 +108,7 @@ def test_the_mail_says_which_source_what_was_wrong_and_where_to_look(
             "2014-10-03 14:00Z to 2014-10-10 14:00Z",
             "2014-10-10 14:00Z",
             "500 received: 480 new, 15 corrected, 0 unchanged; 5 in quarantine",
-            "clear the failed task in Airflow: it goes on where it stopped",
+            "clear the failed task in Airflow, and the source is read again",
             f"{base}/series/ingestrun/{run.pk}/change/",
             f"{base}/series/source/{source.pk}/change/",
             f"{base}/alerts/alert/{alert.pk}/acknowledge/",
