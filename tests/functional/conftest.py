@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +20,8 @@ from stack.home import CHECKOUT
 from stack.portal_client import PortalClient
 from stack.postgres import sibling
 from tests.functional.main_job import Report, stack_after_the_job
-from tests.functional.town import write_town
+from tests.functional.town import WEATHER_CONNECTION, write_town
+from tests.include.sources.meteo import Meteo, open_meteo
 
 
 @contextmanager
@@ -27,15 +30,17 @@ def _environment(folder: Path, name: str) -> Iterator[dict[str, str]]:
     data.mkdir(parents=True)
     write_town(data)
     database = sibling(os.environ["DATABASE_URL"], f"_{name}_{os.getpid()}")
-    yield {
-        **os.environ,
-        "DATABASE_URL": database,
-        "GRIDCAST_HOME": str(folder / "home"),
-        "GRIDCAST_DATA_FOLDER": str(data),
-        "GRIDCAST_ENV": "dev",
-        "GRIDCAST_BACKTEST_ORIGINS": "5",
-        "PYTHONPATH": str(CHECKOUT),
-    }
+    with open_meteo(Meteo(today=datetime.now(UTC).date())) as weather:
+        yield {
+            **os.environ,
+            "DATABASE_URL": database,
+            "GRIDCAST_HOME": str(folder / "home"),
+            "GRIDCAST_DATA_FOLDER": str(data),
+            "GRIDCAST_ENV": "dev",
+            "GRIDCAST_BACKTEST_ORIGINS": "5",
+            "PYTHONPATH": str(CHECKOUT),
+            f"AIRFLOW_CONN_{WEATHER_CONNECTION.upper()}": json.dumps({"conn_type": "http", "host": weather.url}),
+        }
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         for url in (database, sibling(database, "_airflow")):
             name = sql.Identifier(urlsplit(url).path[1:])

@@ -23,6 +23,7 @@ REPLAY = Replay(
 )
 FROZEN_SOURCE = "town-frozen"
 EMPTY_SOURCE = "town-empty"
+WEATHER_SOURCE, WEATHER_CONNECTION = "town-weather", "weather_service"
 FROZEN_AS_OF = datetime(2023, 11, 17, tzinfo=UTC)
 
 
@@ -88,4 +89,16 @@ def write_town(folder: Path) -> None:
             for slug, url in (("town-archive", "town.csv"), (FROZEN_SOURCE, "frozen.csv"), (EMPTY_SOURCE, "empty.csv"))
         ],
     }
+    place = {"latitude": 48.9, "longitude": 2.3, "variable": "temperature_2m", "series": "town-temperature"}
+    catalog["sources"].append(
+        {
+            "slug": WEATHER_SOURCE,
+            "name": WEATHER_SOURCE,
+            "kind": "open_meteo",
+            "feeds": "weather",
+            "connection": WEATHER_CONNECTION,
+            "options": {"dataset": "forecast", "columns": [place]},
+            "scheduled": False,
+        }
+    )
     (folder / "catalog.json").write_text(json.dumps(catalog))

@@ -13,10 +13,11 @@ from django.contrib.auth.models import User
 from forecasting import StudyBusyError, tuning
 from forecasting.search_space import SPACES, Range
 from include.artifacts import load_artifact
-from include.errors import BadArtifact, LibraryRefused, NothingKnown, Refusal, StudyBusy, TrainingHeld
+from include.errors import BadArtifact, ChecksFailed, LibraryRefused, NothingKnown, Refusal, StudyBusy, TrainingHeld
 from include.portal import NotFound, NotPermitted, Portal
 from include.run import Run
 from include.settings import Settings
+from include.tasks.check import check_series
 from include.tasks.ingest import Ingested
 from include.tasks.train import Trained, train_batch, train_series
 from portal.core.access import ensure_groups
@@ -173,6 +174,24 @@ def test_a_series_whose_newest_check_failed_is_held_until_one_passes(
     train()
     evidence = ModelVersion.objects.order_by("-pk")[0].evidence
     assert (evidence["check_run"]["id"], evidence["check_run"]["status"]) == (passed["id"], "passed")
+
+
+def test_loads_in_another_unit_fail_the_step_check_and_hold_the_training(
+    town: Callable[..., Path],
+    ingest: Callable[..., Ingested],
+    portal: Portal,
+    options: Settings,
+    train: Callable[..., list[Trained]],
+) -> None:
+    """Two days in kW: every row keeps the rules of rows, and is stored as it came; what they say together does not."""
+    frame = readings()
+    frame.iloc[-96:, 0] *= 1000
+    town(frame)
+    assert ingest().quarantined == 0
+    with pytest.raises(ChecksFailed, match="level_step"):
+        check_series(portal, "town", as_of=END, settings=options, airflow=AIRFLOW)
+    with pytest.raises(TrainingHeld, match="failed"):
+        train("seasonal_naive")
 
 
 def test_one_kind_that_fails_costs_no_other_and_is_named(
