@@ -18,7 +18,7 @@ from include.portal import Conflict, InvalidRequest, NotFound, NotPermitted, Por
 from portal.quality.models import CheckReport
 from portal.series.catalog import load_catalog
 from portal.series.models import QuarantinedRow
-from tests.include.facts import approve, check_run, forecast_rows, publish_by_hand, training
+from tests.include.facts import AIRFLOW, approve, check_run, forecast_rows, publish_by_hand, training
 from tests.include.town import DAY, END, HALF_HOUR, START, catalog
 
 HOUR = timedelta(hours=1)
@@ -79,7 +79,8 @@ def test_only_what_is_scheduled_and_enabled_is_taken_by_scheduled_runs(portal: P
     )
     assert [series["slug"] for series in portal.loads()] == ["town", "village"], "the weather is no load"
     assert [series["slug"] for series in portal.loads(scheduled=True)] == ["town"]
-    assert [source["slug"] for source in portal.scheduled_sources()] == ["town-file"]
+    assert [source["slug"] for source in portal.scheduled_sources(feeds="demand")] == ["town-file"]
+    assert portal.scheduled_sources(feeds="weather") == []
     assert portal.source("off")["enabled"] is False
 
 
@@ -91,10 +92,15 @@ def test_quarantine_keeps_each_row_once_however_many_requests_it_takes(
     bad = [
         {"row": line, "raw": {"load": "x"}, "rule": "not_a_number", "message": "x is no number"} for line in range(5)
     ]
-    assert portal.quarantine("town-file", file="town.csv", rows=bad[:3]) == 3
-    assert portal_of("another run").quarantine("town-file", file="town.csv", rows=bad) == 2
+    whole = {"as_of": END.isoformat(), "period_start": None, "period_end": None}
+    begun = [
+        client.begin_ingest({"source": "town-file", "airflow": {**AIRFLOW, "run_id": run}, **whole})["id"]
+        for run, client in (("one", portal), ("two", portal_of("another run")))
+    ]
+    assert portal.quarantine("town-file", file="town.csv", rows=bad[:3], ingest_run=begun[0]) == 3
+    assert portal_of("another run").quarantine("town-file", file="town.csv", rows=bad, ingest_run=begun[1]) == 2
     assert sorted(QuarantinedRow.objects.values_list("row", flat=True)) == [0, 1, 2, 3, 4]
-    assert portal.quarantine("town-file", file="town.csv", rows=[]) == 0
+    assert portal.quarantine("town-file", file="town.csv", rows=[], ingest_run=begun[0]) == 0
 
 
 @pytest.mark.usefixtures("town")
