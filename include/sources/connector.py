@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ import pandas as pd
 from include.settings import Settings
 
 COLUMNS = ("row", "series", "valid_time", "value")
+_LARGEST_INTEGER = 2**63
 NO_ROW = 0
 """The row number of a bad row that comes without lines, from a service say: what it says itself tells it apart."""
 
@@ -69,7 +71,8 @@ class Request:
 class BadRow:
     """A row that breaks a rule. `row` is its line in the file, the header being line 1, or `NO_ROW`.
 
-    `values` is what could be read of it all the same: ``{series, valid_time (ISO 8601), value}`` each.
+    `values` is what could be read of it all the same: ``{series, valid_time (ISO 8601), value}`` each, and of a weather
+    forecast its issue_time.
     """
 
     row: int
@@ -79,12 +82,12 @@ class BadRow:
     values: Sequence[Mapping[str, Any]] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """As the portal's quarantine takes it."""
+        """As the portal's quarantine takes it: whatever a source says, it can be sent as JSON and be shown."""
         return {
             "row": self.row,
-            "raw": dict(self.raw),
+            "raw": _sendable(dict(self.raw)),
             "rule": self.rule,
-            "message": self.message,
+            "message": _sendable(self.message).replace("\0", "\N{REPLACEMENT CHARACTER}"),
             "values": [dict(value) for value in self.values],
         }
 
@@ -129,3 +132,18 @@ class Connector(Protocol):
     """
 
     def __call__(self, request: Request) -> Iterator[Part]: ...
+
+
+def _sendable(value: Any) -> Any:
+    """A value of a row; numbers that JSON lacks, or that nobody reads from it, and halves of characters as texts."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, int) and abs(value) >= _LARGEST_INTEGER:
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_sendable(str(name)): _sendable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sendable(each) for each in value]
+    return value

@@ -193,19 +193,20 @@ def bad_rows(rows: pd.DataFrame, faults: Faults, *, raw: Raw, lines: bool = True
     """The faulty ones of `rows` for quarantine: one for each row and rule, with all values of it that broke that rule.
 
     Args:
-        rows: row, series, valid_time, value.
+        rows: row, series, valid_time, value, maybe issue_time.
         faults: rule and message by the index of `rows`.
         raw: gives a row as it came.
         lines: as for `keep_rules`.
     """
     grouped: dict[tuple[int, str], tuple[list[str], list[dict[str, Any]]]] = {}
-    faulty = rows.loc[list(faults), ["row", "series", "valid_time", "value"]]
-    for number, row, series, time, value in faulty.itertuples():
+    issued = ["issue_time"] if "issue_time" in rows else []
+    faulty = rows.loc[list(faults), ["row", "series", "valid_time", "value", *issued]]
+    for number, row, series, time, value, *issue_time in faulty.itertuples():
         rule, message = faults[number]
         messages, values = grouped.setdefault((int(row), rule), ([], []))
         messages.append(message)
-        number_or_none = float(value) if isfinite(value) else None
-        values.append({"series": series, "valid_time": time.isoformat(), "value": number_or_none})
+        said = {"series": series, "valid_time": time.isoformat(), "value": float(value) if isfinite(value) else None}
+        values.append({**said, **{"issue_time": each.isoformat() for each in issue_time}})
     return [
         BadRow(row if lines else NO_ROW, raw(row), rule, " ".join(messages), values)
         for (row, rule), (messages, values) in sorted(grouped.items())

@@ -194,6 +194,6 @@ class Reading:
 def _refused(part: Part, rows: pd.DataFrame, rejected: Mapping[str, Any]) -> BadRow:
     row = rows.iloc[rejected["row"]]
     number = int(row["row"])
-    value = {name: rejected[name] for name in ("series", "valid_time", "value")}
+    value = {name: rejected[name] for name in ("series", "valid_time", "value", "issue_time") if name in rejected}
     line = number if part.has_lines else NO_ROW
     return BadRow(line, part.raw(number), rejected["rule"], f"{value['series']}: {rejected['message']}", (value,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from math import inf, nan
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from include.errors import SourceError
+from include.sources.connector import BadRow
 from include.sources.rules import columns_of, drop_repeats, duration, keep_rules, latest_time
 from tests.include.sources.frames import column, rows
 
@@ -31,6 +33,20 @@ def test_values_are_scaled_before_they_are_compared_with_their_bounds() -> None:
     assert bad[0].as_dict()["values"] == [
         {"series": "town", "valid_time": "2026-01-01T00:00:00+00:00", "value": 1000.0}
     ]
+
+
+def test_a_bad_row_of_a_forecast_says_when_it_was_issued() -> None:
+    frame = rows("2026-01-01", [9.0]).assign(issue_time=pd.Timestamp("2025-12-31T06:00Z"))
+    _, (bad,), _ = keep_rules(frame, columns=[column(maximum=8)], raw=raw)
+    assert bad.as_dict()["values"][0]["issue_time"] == "2025-12-31T06:00:00+00:00"
+
+
+def test_a_bad_row_can_be_sent_whatever_it_holds() -> None:
+    odd = {"a": inf, "b": [nan, 10**400, 5], "c": {"\ud800": "\udfff"}, "d": True}
+    sent = BadRow(0, odd, "not_a_number", "a\0b \ud800 is no number.").as_dict()
+    assert sent["raw"] == {"a": "inf", "b": ["nan", "1" + "0" * 400, 5], "c": {"\\ud800": "\\udfff"}, "d": True}
+    assert sent["message"] == "a\ufffdb \\ud800 is no number."
+    json.dumps(sent, allow_nan=False).encode()
 
 
 @pytest.mark.parametrize(
