@@ -67,7 +67,7 @@ def read(request: Request) -> Iterator[Part]:
                     _take(found, row, wanted)
             yield part_of(
                 request,
-                pd.DataFrame(found.rows, columns=list(KINDS)).astype(KINDS) if found.rows else no_rows(),
+                _frame(found),
                 file=window.name,
                 columns=columns,
                 raw=found.raws.__getitem__,
@@ -78,6 +78,11 @@ def read(request: Request) -> Iterator[Part]:
                 position=window.position,
                 done=window.done,
             )
+
+
+def _frame(found: _Read) -> pd.DataFrame:
+    rows = pd.DataFrame(found.rows, columns=list(KINDS)).astype(KINDS) if found.rows else no_rows()
+    return rows.assign(length=pd.Timedelta(HOUR))
 
 
 def _wanted(columns: Sequence[Column]) -> Wanted:

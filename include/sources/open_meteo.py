@@ -253,4 +253,5 @@ def _take(found: _Read, wanted: _Wanted, answer: Any) -> None:
 
 def _rows(found: _Read, *, issued: bool = True) -> pd.DataFrame:
     frames = [frame for frame in found.frames if len(frame)]
-    return pd.concat(frames, ignore_index=True) if frames else no_rows(issued=issued)
+    rows = pd.concat(frames, ignore_index=True) if frames else no_rows(issued=issued)
+    return rows.assign(length=HOUR)

@@ -39,7 +39,8 @@ def part_of(
 
     Args:
         request: the period and the options count.
-        rows: row, series, valid_time, value, maybe issue_time; `row` is what `raw` takes.
+        rows: row, series, valid_time, value, maybe issue_time, maybe the `length` of their intervals where the service
+            is sure of it; `row` is what `raw` takes.
         file: what the rows belong to.
         columns: of the options.
         raw: gives a row as it came.

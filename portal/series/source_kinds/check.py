@@ -88,6 +88,7 @@ def _faults_of_series(kind: Kind, feeds: str, options: Mapping[str, Any], checke
     """Of the series that valid options name: they exist, and are of the quantity and resolution that they are fed."""
     named = dict(_series_named(options))
     known = {series.slug: series for series in Series.objects.filter(slug__in=set(named.values()))}
+    own = kind.resolution or checked.get("resolution")
     unknown = {path: slug for path, slug in named.items() if slug not in known}
     yield from (sentence(path, slug, "there is no series of this slug") for path, slug in unknown.items())
     for number, column in enumerate(options["columns"]):
@@ -98,7 +99,7 @@ def _faults_of_series(kind: Kind, feeds: str, options: Mapping[str, Any], checke
         if series.quantity not in (allowed := kind.quantities(column, feeds)):
             rule = f"is a series of the quantity {series.quantity}; this feeds {listed(sorted(allowed))}"
             yield sentence(path, series.slug, rule)
-        elif rule := _fault_of_resolution(series.resolution, checked.get("resolution"), checked.get("resample")):
+        elif rule := _fault_of_resolution(series.resolution, own, checked.get("resample")):
             yield sentence(path, series.slug, rule)
         for place, feeder in enumerate(column.get("feeders", ())):
             part = known.get(feeder["series"])
@@ -126,7 +127,9 @@ def _fault_of_resolution(wanted: timedelta, own: timedelta | None, resample: str
 def _fault_of_feeder(part: Series, zone: Series) -> str:
     if part.quantity != zone.quantity:
         return f"is a series of the quantity {part.quantity}, the zone {zone.slug} of {zone.quantity}"
-    if part.resolution != zone.resolution:
+    if zone.resolution % part.resolution:
         own, wanted = format_duration(part.resolution), format_duration(zone.resolution)
-        return f"has intervals of {own}, the zone {zone.slug} of {wanted}: only equal ones are summed up"
+        return (
+            f"has intervals of {own}, the zone {zone.slug} of {wanted}: a feeder has whole parts of those, or the same"
+        )
     return ""

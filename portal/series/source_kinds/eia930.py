@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from portal.series.source_kinds.fields import Choice, Pattern
 from portal.series.source_kinds.kind import DEMAND, Column, ColumnOptions, Kind, Need, ReadOptions, many
 
@@ -41,6 +43,7 @@ EIA930 = Kind(
     connection=Need.REQUIRED,
     about_connection="its password is the API key; its host another address than the EIA's, if any",
     quantities=_quantities,
+    resolution=timedelta(hours=1),
     example={
         "feeds": DEMAND,
         "url": "",

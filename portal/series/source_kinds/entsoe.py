@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rest_framework import serializers
+
 from portal.series.source_kinds.fields import Choice, Pattern
 from portal.series.source_kinds.kind import DEMAND, Column, ColumnOptions, Kind, Need, ReadOptions, many
 
@@ -23,6 +25,11 @@ class EntsoeOptions(ReadOptions):
     """What is asked of the service."""
 
     columns = many(AreaColumn, help_text="the load of one area each")
+
+    def validate_resample(self, resample: str) -> str:
+        if resample == "sum":
+            raise serializers.ValidationError("must be “mean” or “repeat”: the values are MW, of which a sum is none")
+        return resample
 
 
 def _quantities(column: Column, feeds: str) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 
@@ -32,7 +33,7 @@ class Kind:
     """One kind of source.
 
     `quantities` says which quantities a column may feed, in a source that feeds demand or weather. `example` has the
-    facts of a whole source.
+    facts of a whole source. `resolution` is the length of its intervals, where a source of the kind has no other.
     """
 
     options: type[Options]
@@ -42,6 +43,7 @@ class Kind:
     about_connection: str
     example: Mapping[str, Any]
     quantities: Callable[[Column, str], frozenset[str]]
+    resolution: timedelta | None = None
 
 
 class ColumnOptions(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from rest_framework import serializers
@@ -66,6 +67,7 @@ OPEN_METEO = Kind(
     connection=Need.OPTIONAL,
     about_connection="of a customer: its password is the API key, its host the customer's address",
     quantities=_quantities,
+    resolution=timedelta(hours=1),
     example={
         "feeds": WEATHER,
         "url": "",

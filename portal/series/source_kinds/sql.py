@@ -23,6 +23,13 @@ class SqlOptions(TimedOptions):
     )
     columns = many(NamedColumn, help_text="one of the value columns of the answer each, with the series that it feeds")
 
+    def validate_ambiguous(self, ambiguous: str) -> str:
+        if ambiguous == "in_order":
+            raise serializers.ValidationError(
+                "must be “reject”, “earlier” or “later”: rows of a database have no order"
+            )
+        return ambiguous
+
     def validate_query(self, query: str) -> str:
         missing = [place for place in _PLACES if place not in query]
         if missing:

@@ -183,10 +183,15 @@ def test_bounds_and_scale_count(eia: Eia, wire: Wire) -> None:
 
 def test_hours_become_half_hours_as_declared(eia: Eia, wire: Wire) -> None:
     eia.add("ERCO", "D", "2026-01-01T01", 24)
-    options = {"resolution": "PT1H", "resample": "repeat"}
-    (part,) = parts(wire, options=options, resolution=pd.Timedelta("30min"))
+    (part,) = parts(wire, options={"resample": "repeat"}, resolution=pd.Timedelta("30min"))
     assert part.rows["value"].tolist()[:4] == [100.0, 100.0, 101.0, 101.0]
     assert len(part.rows) == 48
+
+
+def test_hours_are_not_taken_for_half_hours(eia: Eia, wire: Wire) -> None:
+    eia.add("ERCO", "D", "2026-01-01T01", 24)
+    with pytest.raises(SourceError, match="intervals of 0 days 01:00:00, texas of 0 days 00:30:00"):
+        parts(wire, resolution=pd.Timedelta("30min"))
 
 
 def test_a_respondent_that_the_service_does_not_know_is_noted(wire: Wire) -> None:

@@ -161,7 +161,7 @@ def test_bounds_and_resampling_count(wire: Wire) -> None:
         {**MELBOURNE, "maximum": 230},
         start="2026-01-10T06:00",
         end="2026-01-11",
-        options={"resolution": "PT1H", "resample": "repeat"},
+        options={"resample": "repeat"},
         resolution=pd.Timedelta("30min"),
     )
     assert part.rows["value"].max() == 230

@@ -18,10 +18,11 @@ pytestmark = pytest.mark.django_db
 MakeSeries = Callable[..., Series]
 HOUR = timedelta(hours=1)
 FILE = {"time_column": "t", "columns": [{"column": "mw", "series": "town"}]}
-EIA = {"columns": [{"respondent": "ERCO", "type": "D", "series": "town"}]}
+EIA = {"resample": "repeat", "columns": [{"respondent": "ERCO", "type": "D", "series": "town"}]}
 SQL = {"query": "SELECT t, mw FROM m WHERE t >= %(start)s AND t < %(end)s", **FILE}
 WEATHER = {
     "dataset": "forecast",
+    "resample": "repeat",
     "columns": [{"latitude": 52.5, "longitude": 13.4, "variable": "temperature_2m", "series": "air"}],
 }
 ZONE = {"columns": [{"series": "town", "feeders": [{"series": "north"}, {"series": "south", "weight": 2}]}]}
@@ -326,11 +327,34 @@ def test_intervals_of_another_length_need_a_way_to_become_those_of_the_series(
 def test_a_zone_is_the_sum_of_series_like_itself(make_series: MakeSeries) -> None:
     make_series("hourly", resolution=HOUR)
     for feeder, said in (
-        ("hourly", "only equal ones are summed up"),
+        ("hourly", "a feeder has whole parts of those, or the same"),
         ("air", "is a series of the quantity temperature"),
     ):
         found = faults("aggregate", options=options("aggregate", "columns.0.feeders.0.series", feeder))
         assert said in found["options"][0]
+
+
+def test_a_feeder_may_be_finer_than_its_zone(make_series: MakeSeries) -> None:
+    make_series("quarters", resolution=HOUR / 4)
+    assert faults("aggregate", options=options("aggregate", "columns.0.feeders.0.series", "quarters")) == {}
+
+
+@pytest.mark.parametrize("kind", ["eia930", "open_meteo"])
+def test_an_hourly_service_needs_a_way_to_half_hours_and_no_resolution(kind: str) -> None:
+    halves = {name: value for name, value in GOOD[kind]["options"].items() if name != "resample"}
+    assert "the source of PT1H: resample must be “repeat”" in faults(kind, options=halves)["options"][0]
+    assert faults(kind, options={**halves, "resample": "repeat"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "said"),
+    [
+        ("entsoe", {"resample": "sum"}, "the values are MW, of which a sum is none"),
+        ("sql", {"ambiguous": "in_order"}, "rows of a database have no order"),
+    ],
+)
+def test_what_the_connector_of_a_kind_refuses_is_refused_here(kind: str, option: dict[str, str], said: str) -> None:
+    assert said in faults(kind, options={**GOOD[kind]["options"], **option})["options"][0]
 
 
 def test_a_sum_of_sums_needs_a_source_of_its_own() -> None:
