@@ -32,7 +32,9 @@ from include.sources.resampling import resample
 
 PART_ROWS = 100_000
 _PARQUET = (".parquet", ".pq", ".parq")
-_MOST_REFUSED = 100
+_MOST_REFUSED_BYTES = 1 << 15
+"""What a position may hold of the refused files before it: the portal keeps small ones only."""
+_LONGEST_REASON = 200
 
 
 def read_file(request: Request) -> Iterator[Part]:
@@ -59,7 +61,7 @@ def read_file(request: Request) -> Iterator[Part]:
                 continue
             digest = _digest(digest, request)
             stored = int(begun["parts"]) if begun.get("file") == file.name and begun.get("digest") == digest else 0
-            kept = dict(list(refused.items())[:_MOST_REFUSED])
+            kept = _in_short(refused)
             for part_number, each in zip(count(1), _parts(judge), strict=False):
                 if part_number <= stored:
                     continue
@@ -80,6 +82,18 @@ def read_file(request: Request) -> Iterator[Part]:
         raise SourceError(
             f"Of the {len(files)} files of source {source['slug']}, {len(refused)} are refused: {reasons}"
         )
+
+
+def _in_short(refused: Mapping[str, str]) -> dict[str, str]:
+    """Which files are refused and why, as far as a position can hold that."""
+    kept: dict[str, str] = {}
+    size = 0
+    for name, reason in refused.items():
+        size += len(json.dumps([name, reason[:_LONGEST_REASON]]))
+        if size > _MOST_REFUSED_BYTES:
+            break
+        kept[name] = reason[:_LONGEST_REASON]
+    return kept
 
 
 def _judged(file: FoundFile, request: Request, options: FileOptions, stack: ExitStack) -> tuple[Judge, str]:

@@ -52,7 +52,8 @@ class FoundFile:
             if before.get("type") != "file":
                 raise SourceError(f"cannot be read: it is no file, but of type {before.get('type')}")
             stream = self.filesystem.open(self.path, "rb")
-        with stream:
+        # What fails while it is read is the storage, unless whoever reads says that it is the file.
+        with stream, _named_errors():
             yield stream
         with _named_errors():
             after = self.filesystem.info(self.path)

@@ -90,10 +90,13 @@ def unpacked(stream: IO[bytes], name: str) -> Iterator[bytes]:
     """The content in pieces, unpacked as the suffix of `name` says: gz, bz2, xz, zst, zip, or plain.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: it is damaged, or of another form.
+        ConnectionError, TimeoutError: the storage went away.
     """
     try:
         yield from _PACKED.get(PurePosixPath(name).suffix.lower(), _plain)(stream)
+    except (ConnectionError, TimeoutError):
+        raise  # of the storage, and none of the file's faults
     except UNREADABLE as error:
         raise SourceError(f"cannot be read: {type(error).__name__}: {error}") from error
 
@@ -152,8 +155,11 @@ def _zip(stream: IO[bytes]) -> Iterator[bytes]:
         names = [each.filename for each in archive.infolist() if not each.is_dir()]
         if len(names) != 1:
             raise ValueError(f"it holds {len(names)} files, where one is expected")
-        with archive.open(names[0]) as file:
-            yield from _plain(file)
+        try:
+            with archive.open(names[0]) as file:
+                yield from _plain(file)
+        except RuntimeError as error:  # it needs a password, or is packed in a way that nobody unpacks
+            raise ValueError(str(error)) from error
 
 
 _PACKED = {".gz": _gzip, ".bz2": _bz2, ".xz": _xz, ".lzma": _xz, ".zst": _zst, ".zip": _zip}

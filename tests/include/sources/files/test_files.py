@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 from pathlib import Path
 
 import fsspec
 import pytest
 
-from include.errors import SourceError
+from include.errors import SourceError, SourceUnavailable
 from include.settings import Settings
 from include.sources.connector import Access
-from include.sources.files.finding import find_files, readable
+from include.sources.files.finding import FoundFile, find_files, readable
+from include.sources.files.spool import spooled
 from tests.include.sources.files.broken.case import lines
 from tests.include.sources.files.reading import Content, read, request
 
@@ -170,6 +173,45 @@ def test_any_filesystem_that_fsspec_knows_is_read(tmp_path: Path) -> None:
         ]
     finally:
         memory.rm("/gridcast", recursive=True)
+
+
+class Leaving(io.RawIOBase):
+    """A file of which the storage gives no more."""
+
+    def __init__(self, trouble: Exception) -> None:
+        self.trouble = trouble
+
+    def read(self, size: int = -1) -> bytes:
+        raise self.trouble
+
+
+@pytest.mark.parametrize("trouble", [ConnectionResetError("reset"), TimeoutError(), LookupError("an error of its own")])
+def test_a_storage_that_goes_away_while_a_file_is_read_is_asked_again_later(trouble: Exception) -> None:
+    class Storage:
+        def info(self, path: str) -> dict[str, str]:
+            return {"type": "file"}
+
+        def open(self, path: str, mode: str) -> Leaving:
+            return Leaving(trouble)
+
+    file = FoundFile(Storage(), "a.csv", "a.csv")
+    with (
+        pytest.raises(SourceUnavailable, match="The storage of a source"),
+        file.open() as stream,
+        spooled(stream, name="a.csv", most_bytes=1000, is_text=True),
+    ):
+        pass
+
+
+def test_the_position_of_a_part_stays_small_however_many_files_were_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    fill(folder, "z.csv")
+    for number in range(150):
+        (folder / f"{number:03d}{'x' * 200}.csv").write_text(",".join("y" * 150 for _ in range(30)))
+    content = read(request(tmp_path, "in", **LOAD), catch=True)
+    (part,) = content.parts
+    assert len(json.dumps(part.position)) < 40_000
+    assert str(content.refused).count("has no column") == 150
 
 
 def test_the_connections_extra_goes_to_the_filesystem(tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def zipped(*contents: str) -> bytes:
     return sink.getvalue()
 
 
+def with_password(archive: bytes) -> bytes:
+    """An archive that says so of its only file, at both places."""
+    octets = bytearray(archive)
+    octets[6] |= 1
+    octets[octets.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(octets)
+
+
 LONG = gzip.compress(lines(*(f"2024-07-01T00:00Z,{number}" for number in range(9000))).encode())
 DAMAGED = bytearray(parquet())
 DAMAGED[30:60] = bytes(30)
@@ -84,6 +92,9 @@ FILES = [
     Case("a gzip that is called a text", LONG, refused="is not UTF-8", file="town.csv"),
     Case("an xz that is cut", lzma.compress(GOOD.encode())[:-9], refused="cannot be read", file="town.csv.xz"),
     Case("a zstd that is cut", packed_zst(GOOD.encode())[:-3], refused="cannot be read", file="town.csv.zst"),
+    Case(
+        "a zip with a password", with_password(zipped(GOOD)), refused="is encrypted, password required", file="town.zip"
+    ),
     Case("a zip with two files", zipped(GOOD, GOOD), refused="it holds 2 files", file="town.zip"),
     Case("hourly values for half an hour", HOURLY, refused="every 0 days 01:00:00, where 0 days 00:30:00"),
     Case("a Parquet that is cut", parquet()[:-5], refused="cannot be read", file="town.parquet"),
