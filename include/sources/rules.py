@@ -206,7 +206,7 @@ def bad_rows(rows: pd.DataFrame, faults: Faults, *, raw: Raw, lines: bool = True
         messages, values = grouped.setdefault((int(row), rule), ([], []))
         messages.append(message)
         said = {"series": series, "valid_time": time.isoformat(), "value": float(value) if isfinite(value) else None}
-        values.append({**said, **{"issue_time": each.isoformat() for each in issue_time}})
+        values.append({**said, "issue_time": issue_time[0].isoformat()} if issued else said)
     return [
         BadRow(row if lines else NO_ROW, raw(row), rule, " ".join(messages), values)
         for (row, rule), (messages, values) in sorted(grouped.items())
