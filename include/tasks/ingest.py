@@ -40,7 +40,8 @@ def ingest_batch(run: Run, batch: Mapping[str, Any]) -> dict[str, Any]:
     """Ingest the sources of a batch from `plan_sources`, one after the other; one that fails holds up no other.
 
     Returns:
-        `series` with news, `sources` (what became of each), and `refused`: what is wrong with each that was refused.
+        `series` with news, also those of a source of which only some files were refused; `sources` (what became of
+        each that was read), and `refused`: what is wrong with each that was refused.
 
     Raises:
         NothingToDo: no source has a row in the period, so there is no news for anybody.
@@ -50,24 +51,24 @@ def ingest_batch(run: Run, batch: Mapping[str, Any]) -> dict[str, Any]:
     start, end = (read_time(batch[name], name=name) if batch[name] else None for name in ("start", "end"))
     as_of = read_time(batch["as_of"], name="as_of")
     done: list[Ingested] = []
+    news: set[str] = set()
     refused: list[tuple[str, PipelineError]] = []
     failed: list[tuple[str, PipelineError]] = []
     for number, slug in enumerate(batch["sources"], start=1):
         _log.info("source %s (%d of %d) as of %s", slug, number, len(batch["sources"]), as_of.isoformat())
         try:
-            done.append(ingest_source(run, slug, as_of=as_of, start=start, end=end))
+            done.append(ingest_source(run, slug, as_of=as_of, start=start, end=end, news=news))
         except PortalUnavailable:
             raise
         except PipelineError as error:
             _log.exception("source %s failed", slug)
             (refused if isinstance(error, Refusal) else failed).append((slug, error))
     raise_failures([*failed, *refused] if failed else [])
-    series = sorted({slug for each in done for slug in each.series})
-    if not any(each.received or each.quarantined for each in done):
+    if not news and not any(each.received or each.quarantined for each in done):
         raise_failures(refused)
         raise NothingToDo(f"Of {', '.join(batch['sources'])} no row of the period was known at {as_of.isoformat()}")
     return {
-        "series": series,
+        "series": sorted(news),
         "sources": [asdict(each) for each in done],
         "refused": {slug: str(error) for slug, error in refused},
     }
@@ -86,13 +87,19 @@ def confirm_batches(batches: Iterable[Mapping[str, Any]]) -> None:
 
 
 def ingest_source(
-    run: Run, slug: str, *, as_of: datetime, start: datetime | None = None, end: datetime | None = None
+    run: Run,
+    slug: str,
+    *,
+    as_of: datetime,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    news: set[str] | None = None,
 ) -> Ingested:
     """Append the source's rows of `[start, end)` that had become known at `as_of`; done again, it changes nothing.
 
     A row of an archive (a source with `availability_delay`) became known that long after its interval ended; a row of
     a live source is known at `as_of`, if its interval was over by then. A value that differs from the stored one is a
-    correction, known at `as_of`.
+    correction, known at `as_of`. Series of which something is stored join `news`, however the reading ends.
 
     Raises:
         SourceError: the source, or a file of it, cannot be read; nothing of that is stored, and an alert fires.
@@ -105,6 +112,8 @@ def ingest_source(
         read = connector_of(source["kind"])
         for part in read(reading.request(access_of(source))):
             reading.store(part)
+            if news is not None:
+                news |= reading.series
     except Refusal as refusal:
         reading.fail(str(refusal), goes_on=False)
         raise

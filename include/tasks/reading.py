@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -13,12 +13,15 @@ import pandas as pd
 from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
-from include.sources.connector import NO_ROW, Access, BadRow, Part, Request
+from include.sources.connector import NO_ROW, Access, BadRow, Note, Part, Request
 from include.times import resolution_of
 
 _log = logging.getLogger(__name__)
 COUNTS = ("received", "inserted", "corrected", "unchanged", "quarantined")
 LONGEST_ERROR = 10_000
+MOST_NOTES = 200
+"""Different ones; what comes beyond is counted by its rule, so that years of a thousand columns can be told too."""
+OTHERS = "As above, of others; the log of the task has each."
 AHEAD = "load_forecast"
 """The quantity of series whose values are known before their time comes."""
 
@@ -179,11 +182,16 @@ class Reading:
     def _note(self, part: Part) -> None:
         for note in part.notes:
             _log.info("%s: %s: %s (%d rows)", self.source["slug"], note.rule, note.message, note.count)
-            same = next((n for n in self.notes if (n["rule"], n["message"]) == (note.rule, note.message)), None)
-            if same is None:
-                self.notes.append(asdict(note))
-            else:
-                same["count"] += note.count
+            kept = note if len(self.notes) < MOST_NOTES else replace(note, message=OTHERS)
+            if not self._counted(note) and not self._counted(kept):
+                self.notes.append(asdict(kept))
+
+    def _counted(self, note: Note) -> bool:
+        """Add to the same note; False where there is none."""
+        same = next((n for n in self.notes if (n["rule"], n["message"]) == (note.rule, note.message)), None)
+        if same is not None:
+            same["count"] += note.count
+        return same is not None
 
     def _settle(self, file: str) -> None:
         passed = self.portal.settle_quarantine(self.source["slug"], file=file, ingest_run=self.ingest_id)

@@ -122,6 +122,16 @@ def test_a_file_beside_a_broken_one_is_counted_once_when_the_run_is_cleared(
     assert (done.received, IngestRun.objects.get().state) == (192, "done")
 
 
+def test_what_the_files_beside_a_broken_one_brought_is_told(
+    town: Callable[..., Path], new_run: Callable[..., Run]
+) -> None:
+    town(readings(end=START + DAY), url="*.csv").with_name("zz.csv").touch()
+    ingested = ingest_batch(new_run(), {**BATCH, "sources": ["town-file"]})
+    assert ingested["series"] == ["town", "town-temperature"]
+    assert set(ingested["refused"]) == {"town-file"}
+    assert states() == {"town-file": "failed"}
+
+
 def test_a_part_of_a_period_settles_no_row_that_it_did_not_judge(
     town: Callable[..., Path], ingest: Callable[..., Ingested]
 ) -> None:

@@ -14,6 +14,7 @@ from include.errors import SourceError, SourceUnavailable
 from include.portal import Portal
 from include.settings import Settings
 from include.sources import eia930, open_meteo
+from include.tasks import reading
 from include.tasks.ingest import Ingested
 from portal.series.catalog import load_catalog
 from portal.series.models import IngestRun, Observation, QuarantinedRow, WeatherForecast
@@ -121,6 +122,18 @@ def test_what_the_portal_refuses_of_a_service_is_kept_once_however_often_it_is_r
     (row,) = QuarantinedRow.objects.all()
     assert (row.row, row.rule, row.status) == (0, "negative_load", "open")
     assert json.loads(row.raw)["period"] == "2026-01-03T05"
+
+
+def test_notes_beyond_what_a_run_can_keep_are_counted_together(
+    texas: Eia, connect: Callable[[str, str], None], ingest: Ingest, quick: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texas.rows = []
+    monkeypatch.setattr(reading, "MOST_NOTES", 1)
+    with open_eia(texas) as wire:
+        connect("eia930", f"{wire.url}/v2")
+        ingest("texas", as_of=datetime(2026, 2, 15, tzinfo=UTC), start=datetime(2026, 1, 1, tzinfo=UTC), settings=quick)
+    first, others = IngestRun.objects.get().notes
+    assert (first["count"], others["count"], others["message"]) == (1, 3, reading.OTHERS)
 
 
 def test_a_connection_that_there_is_not_is_named(texas: Eia, ingest: Ingest, quick: Settings) -> None:
