@@ -84,7 +84,7 @@ def persist(
 def asked_pause(headers: Mapping[str, str]) -> float | None:
     """What Retry-After asks for, in seconds: a number, or a time beside that of the answer's own Date; else None."""
     asked = headers.get("Retry-After", "").strip()
-    if asked.isdigit():
+    if asked.isascii() and asked.isdigit():
         return float(asked)
     try:
         until, told_at = (parsedate_to_datetime(text) for text in (asked, headers.get("Date", "")))

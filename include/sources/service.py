@@ -44,7 +44,7 @@ class Answer:
         """The message of an error body, in JSON, XML or HTML, in one short line."""
         try:
             document = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         page = self.body[:10_000].decode("utf-8", "replace")
         reason = re.search(r"<text>(.*?)</text>", page, re.DOTALL)
@@ -111,7 +111,7 @@ class Service:
         def read(answer: Answer) -> Any:
             try:
                 return json.loads(answer.body)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise Again(f"an answer that is no JSON: {error}") from error
 
         return self.get(path, params, kinds=JSON, read=read)

@@ -74,6 +74,7 @@ def test_what_may_pass_is_asked_for_again_after_ever_longer_pauses(
         (CUT, "disconnected"),
         (Answer(503, b"<h1>Down for\n repair</h1>", kind="text/html"), "503: Down for repair"),
         (Answer(body=b"{"), "no JSON"),
+        (Answer(body=b"[" * 100_000), "no JSON"),
         (Answer(body=b"x", kind="text/html; charset=utf-8"), "200 with text/html instead of application/json"),
         (Answer(body=b"x", kind=""), "200 with no content type"),
     ],
