@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from include.errors import SourceError, SourceUnavailable
-from include.sources.connector import NO_ROW, BadRow, Part, Request
+from include.sources.connector import NO_ROW, BadRow, Note, Part, Request
 from include.sources.parts import KINDS, no_rows, number_of, part_of
 from include.sources.rules import Column, columns_of
 from include.sources.service import Answer, Service
@@ -96,22 +96,24 @@ Ask = Callable[[Mapping[str, Any], Sequence[tuple[float, float]]], Any]
 
 
 def _forecast(request: Request, columns: list[Column], wanted: list[_Wanted], ask: Ask) -> Iterator[Part]:
-    """The forecast that is the newest now."""
-    if request.as_of < request.read_at - OLDEST_FORECAST:
-        raise SourceError(
-            f"The forecast of {request.as_of.isoformat()} cannot be had any more, only that of now; "
-            "for earlier ones, give the source the dataset previous_runs"
-        )
+    """The forecast that is the newest now; nothing but a note where that of a past day is wanted, in a backfill say."""
     if request.position is not None:
         return
-    issued = pd.Timestamp(request.read_at).floor("h")
+    if request.as_of < request.read_at - OLDEST_FORECAST:
+        message = (
+            f"The forecast of {request.as_of.isoformat()} cannot be had any more, only that of now; "
+            "for earlier ones, give a source the dataset previous_runs"
+        )
+        yield Part(file="forecast", rows=no_rows(issued=True), notes=[Note("past_forecast", 1, message)], done=1.0)
+        return
+    issued = pd.Timestamp(request.read_at).floor("min")
     found = _Read(issued=issued, keeps_missing=False)
     _ask_all(found, wanted, ask, {"forecast_days": FORECAST_DAYS})
     rows = _rows(found)
     yield part_of(
         request,
-        rows[rows["valid_time"] >= rows["issue_time"]],
-        file=f"forecast {issued:%Y-%m-%dT%H}",
+        rows[rows["valid_time"] >= issued.floor("h")],  # the hour that has begun is still needed
+        file=f"forecast {issued:%Y-%m-%dT%H:%M}",
         columns=columns,
         raw=found.raws.__getitem__,
         bad=found.bad,

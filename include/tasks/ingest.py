@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from include.errors import BatchRefused, NothingToDo, PipelineError, Refusal, SourceUnavailable, raise_failures
+from include.errors import BatchRefused, NothingToDo, PipelineError, Refusal, raise_failures
 from include.portal import PortalUnavailable
 from include.run import Run
 from include.sources.access import access_of
@@ -112,14 +112,18 @@ def ingest_source(
         read = connector_of(source["kind"])
         for part in read(reading.request(access_of(source))):
             reading.store(part)
-            if news is not None:
-                news |= reading.series
     except Refusal as refusal:
         reading.fail(str(refusal), goes_on=False)
         raise
-    except SourceUnavailable as error:
+    except PortalUnavailable:
+        raise  # which could not be told anyway
+    except Exception as error:
+        # Not only what is foreseen: a reading that nobody takes up again must not look as if it went on.
         if run.is_last_try:
-            reading.fail(str(error), goes_on=True)
+            reading.fail(f"{type(error).__name__}: {error}", goes_on=True)
         raise
+    finally:
+        if news is not None:
+            news |= reading.series
     reading.finish()
     return Ingested(source=slug, series=sorted(reading.series), **reading.counts)

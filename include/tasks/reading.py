@@ -35,7 +35,6 @@ class Reading:
 
     portal: Portal
     source: dict[str, Any]
-    named: dict[str, dict[str, Any]]
     as_of: datetime
     read_at: datetime
     start: datetime | None
@@ -46,6 +45,7 @@ class Reading:
     counts: dict[str, int]
     notes: list[dict[str, Any]]
     series: set[str] = field(default_factory=set)
+    named: dict[str, dict[str, Any]] = field(default_factory=dict)
     _is_whole: bool = True
 
     @classmethod
@@ -62,15 +62,12 @@ class Reading:
                 "period_end": end.isoformat() if end else None,
             }
         )
-        columns = source["options"]["columns"]
-        # Those that a zone is summed up from are read, and not fed; their resolution counts as well.
-        named = {each["series"] for column in columns for each in (column, *column.get("feeders", ()))}
-        if record["position"] is not None:
+        goes_on = record["position"] is not None
+        if goes_on:
             _log.info("%s: goes on behind %s", source["slug"], record["position"])
         return cls(
             portal=run.portal,
             source=source,
-            named={slug: run.portal.series(slug) for slug in sorted(named)},
             as_of=as_of,
             read_at=max(run.started_at, as_of),
             start=start,
@@ -80,10 +77,21 @@ class Reading:
             position=record["position"],
             counts={name: record[name] for name in COUNTS},
             notes=list(record["notes"]),
+            # What an earlier try stored is news that it did not live to tell.
+            series={each["series"] for each in source["options"]["columns"]} if goes_on else set(),
+            _is_whole=not goes_on,
         )
 
     def request(self, access: Access) -> Request:
-        """What the connector is asked for."""
+        """What the connector is asked for.
+
+        Raises:
+            NotFound: there is no series any more that the options name.
+        """
+        columns = self.source["options"]["columns"]
+        # Those that a zone is summed up from are read, and not fed; their resolution counts as well.
+        named = {each["series"] for column in columns for each in (column, *column.get("feeders", ()))}
+        self.named = {slug: self.portal.series(slug) for slug in sorted(named)}
         return Request(
             source=self.source,
             as_of=self.as_of,

@@ -172,12 +172,12 @@ def test_a_weather_forecast_is_stored_by_its_issue_time_and_known_from_then_on(
             )
             assert (done.series, done.inserted) == ([], done.received), "no observations, so no news for the checks"
     assert set(WeatherForecast.objects.values_list("issue_time", "known_at")) == {
-        (morning.replace(minute=0) + number * 6 * HOUR, morning + number * 6 * HOUR) for number in range(2)
+        (morning + number * 6 * HOUR, morning + number * 6 * HOUR) for number in range(2)
     }
     day = {"start": morning + DAY, "end": morning + 2 * DAY}
     early, late = (portal.weather_forecasts("dallas", as_of=morning + hours * HOUR, **day) for hours in (5, 7))
-    assert set(early["issue_time"]) == {pd.Timestamp(morning.replace(minute=0))}
-    assert set(late["issue_time"]) == {pd.Timestamp(morning.replace(minute=0)) + 6 * HOUR}
+    assert set(early["issue_time"]) == {pd.Timestamp(morning)}
+    assert set(late["issue_time"]) == {pd.Timestamp(morning) + 6 * HOUR}
 
 
 def test_a_zone_is_summed_up_from_what_was_known_of_its_feeders(

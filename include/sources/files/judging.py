@@ -47,7 +47,7 @@ class Judge:
         """Read the table to its end.
 
         Raises:
-            SourceError: it turns out to be damaged, is empty, or is coarser than its series throughout.
+            SourceError: it turns out to be damaged, is empty, or has other intervals than its series throughout.
         """
         folds = [self._folds(name) for name in self.options.times]
         spacings = {column.series: Spacing() for column in self.options.columns}
@@ -56,7 +56,7 @@ class Judge:
             self._judge(chunk, folds, spacings)
         for series, spacing in spacings.items():
             own = self.options.own[series]
-            if spacing.is_coarser_than(own.value):
+            if spacing.is_coarser_than(own.value) or spacing.is_finer_than(own.value):
                 raise SourceError(
                     f"has a value of {series} every {pd.Timedelta(spacing.step)}, where {own} are expected; if that is "
                     "meant, declare the source's resolution, and by resample how it becomes that of the series"

@@ -1,4 +1,4 @@
-"""How far apart the times of a series are in a file, found while it is read: is it coarser than it says?"""
+"""How far apart the times of a series are in a file, found while it is read: is it coarser or finer than it says?"""
 
 from __future__ import annotations
 
@@ -38,7 +38,12 @@ class Spacing:
         A few rows that are far from each other, corrections say, are no coarser file: there are four steps or more
         from the first to the last time, and half of them are there.
         """
-        if self.step <= nanoseconds or self.step % nanoseconds:
-            return False
+        return self.step > nanoseconds and self.step % nanoseconds == 0 and self._is_regular()
+
+    def is_finer_than(self, nanoseconds: int) -> bool:
+        """Whether the times are regular, and less than an interval apart. A few odd times make no finer file."""
+        return 0 < self.step < nanoseconds and self._is_regular()
+
+    def _is_regular(self) -> bool:
         steps = (self.latest - self.earliest) // self.step + 1
         return steps >= _ENOUGH and self.count >= max(_ENOUGH, steps / 2)

@@ -47,10 +47,10 @@ def unix(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
-def test_a_forecast_is_issued_at_the_hour_at_which_it_is_read(wire: Wire) -> None:
+def test_a_forecast_is_issued_at_the_minute_at_which_it_is_read(wire: Wire) -> None:
     (part,) = parts(wire, "forecast", start=None, end=None)
     assert list(part.rows.columns) == ["row", "series", "valid_time", "value", "issue_time"]
-    assert set(part.rows["issue_time"]) == {pd.Timestamp("2026-01-10T06:00Z")}
+    assert set(part.rows["issue_time"]) == {pd.Timestamp("2026-01-10T06:20Z")}
     assert part.rows["valid_time"].min() == pd.Timestamp("2026-01-10T06:00Z"), "what is past is no forecast"
     assert part.rows["valid_time"].max() == pd.Timestamp("2026-01-25T23:00Z")
     assert part.rows["value"].iloc[0] == 9 * 24 + 6
@@ -70,10 +70,14 @@ def test_hours_without_a_forecast_are_left_out(meteo: Meteo, wire: Wire) -> None
     assert part.rows["value"].notna().all()
 
 
-def test_a_forecast_of_the_past_is_refused_with_the_way_to_one(wire: Wire) -> None:
-    assert parts(wire, "forecast", as_of="2026-01-10T00:20")
-    with pytest.raises(SourceError, match=r"2026-01-10T00:19:00\+00:00 cannot be had any more.* dataset previous_runs"):
-        parts(wire, "forecast", as_of="2026-01-10T00:19")
+def test_a_forecast_of_the_past_is_left_out_with_a_note_of_the_way_to_one(wire: Wire) -> None:
+    """A backfill over scheduled sources meets it in every run: that is no fault of the source."""
+    assert [each.notes for each in parts(wire, "forecast", as_of="2026-01-10T00:20")] == [[]]
+    (part,) = parts(wire, "forecast", as_of="2026-01-10T00:19")
+    (note,) = part.notes
+    assert (len(part.rows), list(part.bad), note.rule) == (0, [], "past_forecast")
+    assert "2026-01-10T00:19:00+00:00 cannot be had any more" in note.message
+    assert "dataset previous_runs" in note.message
     assert len(wire.seen) == 1
 
 

@@ -167,8 +167,7 @@ ROWS = [
     Case(
         "finer intervals that nobody declared",
         lines(*(f"2024-07-01T00:{minute:02d}Z,{minute}" for minute in (0, 10, 20, 30, 40))),
-        stored={"00:00": 0.0, "00:30": 30.0},
-        bad=((3, "off_grid"), (4, "off_grid"), (6, "off_grid")),
+        refused="has a value of town every 0 days 00:10:00, where 0 days 00:30:00 are expected",
     ),
     Case(
         "coarser intervals, repeated as declared",
