@@ -169,6 +169,7 @@ def test_the_key_is_in_no_message_and_no_log(
     fake: Wire, ask: Callable[..., Any], caplog: pytest.LogCaptureFixture, step: Answer | str
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")  # which others hold to warnings
     fake.script(*[step] * 3)
     told = ""
     try:
