@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +16,11 @@ from include.settings import Settings, get_settings
 from include.times import read_time
 
 LONGEST_LABEL = 250
+CLOCKS_DIFFER = timedelta(hours=1)
+
+
+class NotYet(Refusal):
+    """The time to work for is yet to come: what is known then nobody can say."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +83,20 @@ def _label(slugs: Sequence[str]) -> str:
 def _facts(context: Mapping[str, Any]) -> dict[str, Any]:
     dag_run, params = context["dag_run"], dict(context["params"])
     moment = params.get("as_of") or dag_run.data_interval_end or dag_run.run_after
+    as_of = read_time(moment, name="as_of")
+    started_at = read_time(dag_run.start_date or dag_run.run_after, name="the start of the run")
+    if as_of > started_at + CLOCKS_DIFFER:
+        raise NotYet(
+            f"as_of is {as_of.isoformat()}, and the run began at {started_at.isoformat()}: that is yet to come"
+        )
     scheduled = str(getattr(dag_run.run_type, "value", dag_run.run_type)) in ("scheduled", "backfill")
     task = context.get("ti")
     events = (context.get("triggering_asset_events") or {}).values()
     return {
         "dag_id": dag_run.dag_id,
         "run_id": dag_run.run_id,
-        "as_of": read_time(moment, name="as_of"),
-        "started_at": read_time(dag_run.start_date or dag_run.run_after, name="the start of the run"),
+        "as_of": as_of,
+        "started_at": started_at,
         "is_last_try": task is None or task.try_number > task.max_tries,
         "interval_start": dag_run.data_interval_start if scheduled else None,
         "triggered_by": dag_run.triggering_user_name or "",

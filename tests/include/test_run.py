@@ -198,6 +198,12 @@ def test_a_run_with_wrong_settings_fails_for_good(
         pass
 
 
+def test_an_as_of_that_is_yet_to_come_fails_for_good() -> None:
+    refused = pytest.raises(AirflowFailException, match=r"NotYet: as_of is 2124-08-05.* that is yet to come")
+    with in_task(params={"as_of": "2124-08-05T00:00:00Z"}), refused, airflow_run():
+        pass
+
+
 def test_an_as_of_without_an_offset_fails_for_good() -> None:
     refused = pytest.raises(AirflowFailException, match="TimeUnclear: as_of is '2024-08-01'")
     with in_task(params={"as_of": "2024-08-01"}), refused, airflow_run():
