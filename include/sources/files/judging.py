@@ -18,7 +18,7 @@ from include.sources.files.numbers import read_numbers
 from include.sources.files.options import FileOptions
 from include.sources.files.order import OrderOfRows
 from include.sources.files.runs import Rows, Runs
-from include.sources.files.spacing import Spacing
+from include.sources.files.spacing import Spacing, in_coarser_stretch
 from include.sources.files.table import Chunk, Table
 from include.sources.local_time import read_naive, to_utc
 from include.sources.rules import Faults, bad_rows, keep_rules
@@ -103,6 +103,7 @@ class Judge:
                 chunk.columns[column.stated["column"]], decimal=self.options.decimal, missing=self.options.missing
             )
             spacings[column.series].add(instants[is_placed].view("i8"))
+            wrong |= self._mixed(instants, is_placed, self.options.own[column.series])
             shift = self.options.own[column.series].to_timedelta64() if self.options.labels == "end" else _NO_SHIFT
             frame = pd.DataFrame(
                 {"row": chunk.rows, "series": column.series, "valid_time": _utc(instants - shift), "value": values}
@@ -118,6 +119,15 @@ class Judge:
                 faulty.append((frame[is_placed & is_wrong], named))
             frames.append(frame[is_placed & ~is_wrong])
         self._keep(chunk, frames, faulty, bad)
+
+    def _mixed(self, instants: NDArray[np.datetime64], is_placed: NDArray[np.bool_], own: pd.Timedelta) -> Faults:
+        """Rows that stand for another interval than theirs. Forecasts may become coarser with their lead time."""
+        if self.options.issue_time_column is not None:
+            return {}
+        placed = np.flatnonzero(is_placed)
+        mixed = placed[in_coarser_stretch(instants[placed].view("i8"), own.value)]
+        message = f"it stands in a stretch of longer intervals than {own}, which the source does not declare."
+        return dict.fromkeys(mixed.tolist(), ("mixed_interval", message))
 
     def _times(self, chunk: Chunk, name: str, folds: pd.Series | None) -> tuple[pd.Series, Faults]:
         times, faults, notes = to_utc(

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 _ENOUGH = 4
 """Steps from the first to the last time that show a pattern."""
+_STRETCH = 24
+"""So many equal steps one after the other are another interval, and not a row of gaps."""
 
 
 @dataclass
@@ -47,3 +49,22 @@ class Spacing:
     def _is_regular(self) -> bool:
         steps = (self.latest - self.earliest) // self.step + 1
         return steps >= _ENOUGH and self.count >= max(_ENOUGH, steps / 2)
+
+
+def in_coarser_stretch(nanoseconds: NDArray[np.int64], interval: int) -> NDArray[np.bool_]:
+    """Which of the times, as they follow each other in a file, stand several intervals apart for a whole stretch.
+
+    Values of an hour among those of half-hours, say: each would pass for the half-hour at which it stands.
+    """
+    found = np.zeros(len(nanoseconds), dtype=bool)
+    if len(nanoseconds) <= _STRETCH:
+        return found
+    steps = np.diff(nanoseconds)
+    last = np.flatnonzero(np.append(steps[1:] != steps[:-1], True))
+    first = np.append(0, last[:-1] + 1)
+    lengths = np.abs(steps[last])
+    coarse = (lengths > interval) & (lengths % interval == 0) & (last - first + 1 >= _STRETCH)
+    for begin, end in zip(first[coarse], last[coarse], strict=True):
+        # The value at the end of the stretch is followed by another interval, and may be one of those.
+        found[begin : end + 1] = True
+    return found

@@ -178,6 +178,8 @@ class TextCheck:
         """Raises SourceError."""
         if self._is_first and piece.startswith(_UTF16):
             raise SourceError("is UTF-16; save it as UTF-8")
+        if self._is_first and b"\0\0" in (piece[0:4:2], piece[1:4:2]) and any(piece[:4]):
+            raise SourceError("is UTF-16 without a byte order mark, or no text; save it as UTF-8")
         self._is_first = False
         if not piece.isascii() or self._decoder.getstate()[0]:
             self._decode(piece)

@@ -68,6 +68,7 @@ FILES = [
     Case("another delimiter than declared", GOOD, refused="has no column", options={"delimiter": ";"}),
     Case("no table at all", "<html><body>504 Gateway Time-out</body></html>\n", refused="has no column"),
     Case("UTF-16", GOOD.encode("utf-16"), refused="UTF-16"),
+    Case("UTF-16 that does not say so", GOOD.encode("utf-16-le"), refused="UTF-16 without a byte order mark"),
     Case("Latin-1", GOOD.encode() + b"# M\xfcnchen,1\n", refused="not UTF-8: byte 0xfc in line 4"),
     Case("half of a character at the end", GOOD.encode() + b"\xe2\x82", refused="not UTF-8"),
     Case("NUL bytes at the end", GOOD.encode() + bytes(512), refused="NUL byte in line 4"),

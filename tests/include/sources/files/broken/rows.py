@@ -170,6 +170,16 @@ ROWS = [
         refused="has a value of town every 0 days 00:10:00, where 0 days 00:30:00 are expected",
     ),
     Case(
+        "values of hours among those of half-hours",
+        lines(
+            *(f"2024-07-01T00:{minute:02d}Z,{minute}" for minute in (0, 30)),
+            *(f"2024-07-{1 + hour // 24:02d}T{hour % 24:02d}:00Z,{hour}" for hour in range(1, 26)),
+            "2024-07-02T01:30Z,99",
+        ),
+        stored={"00:00": 0.0, "00:30": 30.0, "2024-07-02 01:00": 25.0, "2024-07-02 01:30": 99.0},
+        bad=tuple((line, "mixed_interval") for line in range(4, 28)),
+    ),
+    Case(
         "coarser intervals, repeated as declared",
         lines("2024-07-01T00:00Z,41", "2024-07-01T01:00Z,43"),
         stored={"00:00": 41.0, "00:30": 41.0, "01:00": 43.0, "01:30": 43.0},
