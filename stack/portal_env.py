@@ -10,11 +10,15 @@ from stack.home import CHECKOUT, Home
 from stack.ports import HOST
 
 DROPPED_PREFIXES = ("AIRFLOW", "PYTHON", "DJANGO_", "COVERAGE_PROCESS")
+CONNECTION = "AIRFLOW_CONN_"
+"""Connections of sources may be given as variables, as in every Airflow."""
+PORTAL_CONNECTION = f"{CONNECTION}PORTAL_DEFAULT"
+"""That of the portal is the stack's own."""
 
 
 def base_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The caller's environment without what would leak another project's configuration into ours."""
-    kept = {name: value for name, value in environment.items() if not name.startswith(DROPPED_PREFIXES)}
+    kept = {name: value for name, value in environment.items() if _is_kept(name)}
     local = ",".join(filter(None, [environment.get("NO_PROXY") or environment.get("no_proxy"), HOST, "localhost"]))
     threads = kept.get("GRIDCAST_THREADS", "1")
     return {
@@ -29,6 +33,12 @@ def base_environment(environment: Mapping[str, str]) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
     }
+
+
+def _is_kept(name: str) -> bool:
+    if name.startswith(CONNECTION):
+        return name != PORTAL_CONNECTION
+    return not name.startswith(DROPPED_PREFIXES)
 
 
 def portal_environment(

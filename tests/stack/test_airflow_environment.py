@@ -91,6 +91,7 @@ def test_another_projects_configuration_does_not_leak_in() -> None:
     outside = {
         "AIRFLOW_HOME": "/theirs",
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW_CONN_PORTAL_DEFAULT": "http://theirs",
         "DJANGO_SETTINGS_MODULE": "theirs.settings",
         "PYTHONPATH": "/theirs",
         "PATH": "/usr/bin",
@@ -101,3 +102,7 @@ def test_another_projects_configuration_does_not_leak_in() -> None:
     assert ours["PYTHONPATH"] == str(CHECKOUT)
     assert ours["PATH"] == "/usr/bin"
     assert ours["NO_PROXY"] == "intranet,127.0.0.1,localhost"
+
+
+def test_connections_of_sources_may_be_given_as_variables() -> None:
+    assert base_environment({"AIRFLOW_CONN_EIA": "http://:key@/"})["AIRFLOW_CONN_EIA"] == "http://:key@/"
