@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import isfinite
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from include.settings import Settings
 
 COLUMNS = ("row", "series", "valid_time", "value")
 _LARGEST_INTEGER = 2**63
+NO_MARGIN = timedelta(0)
 NO_ROW = 0
 """The row number of a bad row that comes without lines, from a service say: what it says itself tells it apart."""
 
@@ -66,6 +67,14 @@ class Request:
         options: Mapping[str, Any] = self.source["options"]
         return options
 
+    def of_period(self, rows: pd.DataFrame, *, margin: timedelta = NO_MARGIN) -> pd.DataFrame:
+        """The rows whose valid_time is of the period, or within a margin about it."""
+        if self.start is not None:
+            rows = rows[rows["valid_time"] >= self.start - margin]
+        if self.end is not None:
+            rows = rows[rows["valid_time"] < self.end + margin]
+        return rows
+
 
 @dataclass(frozen=True)
 class BadRow:
@@ -105,11 +114,12 @@ class Note:
 class Part:
     """Some rows of one file, or of one answer.
 
-    `rows` has COLUMNS: row (number as in `BadRow`; without lines, only what `raw` takes), series (slug), valid_time
-    (UTC, start of the interval), value (NaN = missing); those of a weather forecast also have issue_time (UTC). No
-    (series, valid_time, issue_time) comes twice from one file. `raw(row)` gives a row as it came. `is_last_of_file`
-    says that all of a file has been read: rows of it that were bad earlier and are not now have passed. `position`
-    (JSON) is where the next part begins. `done` is the share of the source that is read by now, where it can be told.
+    `rows` has COLUMNS: row (what `raw` takes), series (slug), valid_time (UTC, start of the interval), value (NaN =
+    missing); those of a weather forecast also have issue_time (UTC). No (series, valid_time, issue_time) comes twice
+    from one file, and none lies outside the request's period. `raw(row)` gives a row as it came, until the next part
+    is asked for; the numbers are lines of a file only if `has_lines`. `is_last_of_file` says that all of a file has
+    been read: rows of it that were bad earlier and are not now have passed. `position` (JSON) is where the next part
+    begins. `done` is the share of the source that is read by now, where it can be told.
     """
 
     file: str

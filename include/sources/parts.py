@@ -61,7 +61,7 @@ def part_of(
     rows, incomplete = resample(rows, request.options, resolutions=request.resolutions)
     return Part(
         file=file,
-        rows=within(rows, request),
+        rows=request.of_period(rows).sort_values("valid_time", kind="stable").reset_index(drop=True),
         bad=[*bad, *torn, *broken],
         raw=raw,
         has_lines=False,
@@ -70,15 +70,6 @@ def part_of(
         position=position,
         done=done,
     )
-
-
-def within(rows: pd.DataFrame, request: Request) -> pd.DataFrame:
-    """The rows of the period that is asked for, in the order of their times."""
-    if request.start is not None:
-        rows = rows[rows["valid_time"] >= request.start]
-    if request.end is not None:
-        rows = rows[rows["valid_time"] < request.end]
-    return rows.sort_values("valid_time", kind="stable").reset_index(drop=True)
 
 
 def number_of(value: Any) -> float | None:

@@ -97,7 +97,7 @@ class Reading:
             as_of=self.as_of,
             read_at=self.read_at,
             settings=self.settings,
-            resolutions={slug: resolution_of(series) for slug, series in self.named.items()},
+            resolutions=self._resolutions,
             start=self.start,
             end=self.end,
             access=access,
@@ -160,11 +160,7 @@ class Reading:
         return [_refused(part, rows, rejected) for rejected in answer["rejected"]]
 
     def _known(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The rows of the period with their known_at, as far as that is not after `as_of`."""
-        if self.start is not None:
-            rows = rows[rows["valid_time"] >= self.start]
-        if self.end is not None:
-            rows = rows[rows["valid_time"] < self.end]
+        """The rows with their known_at, as far as that is not after `as_of`."""
         now = pd.Timestamp(self.as_of).as_unit("ns")
         delay = None if self.source["availability_delay"] is None else pd.Timedelta(self.source["availability_delay"])
         if "issue_time" in rows:
@@ -173,12 +169,15 @@ class Reading:
             known = issued.where(issued > now, now) if delay is None else issued + delay
             return rows.assign(known_at=known)[known <= max(now, pd.Timestamp(self.read_at))]
         # Also a live source may hold what came after as_of: it is read somewhat later, or much later in a backfill.
-        lengths = {slug: resolution_of(series) for slug, series in self.named.items()}
-        knowable = rows["valid_time"] + rows["series"].map(lengths) + (delay or pd.Timedelta(0))
+        knowable = rows["valid_time"] + rows["series"].map(self._resolutions) + (delay or pd.Timedelta(0))
         # What somebody else forecasts is known before its time comes: when it is read, or else when that time begins.
         ahead = rows["series"].isin(self._ahead)
         knowable = knowable.where(~ahead, now if delay is None else rows["valid_time"])
         return rows.assign(known_at=now if delay is None else knowable)[knowable <= now]
+
+    @property
+    def _resolutions(self) -> dict[str, pd.Timedelta]:
+        return {slug: resolution_of(series) for slug, series in self.named.items()}
 
     @property
     def _ahead(self) -> frozenset[str]:

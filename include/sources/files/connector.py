@@ -165,7 +165,8 @@ def _parts(judge: Judge) -> Iterator[_Piece]:
         rows, more = resample(judge.runs.frame(told.rows), judge.request.options, resolutions=judge.request.resolutions)
         if told.repeated:
             more = [*more, Note("repeated", told.repeated, REPEATED)]
-        rows = _of_period(rows, judge)
+        made, rows = len(rows), judge.request.of_period(rows).reset_index(drop=True)
+        judge.left_out |= len(rows) < made
         bad = waiting + judge.contradictions(told.contradicting)
         if len(rows) or bad or is_last:
             yield _Piece(rows, bad, notes + more, 1.0 if is_last else 1 - left / total, is_last=is_last)
@@ -194,14 +195,3 @@ def _rows_of_one(judge: Judge) -> int:
     """How many rows of its series a row of the source becomes, at most."""
     resolutions = judge.request.resolutions
     return max(1, *(int(own / resolutions[series]) for series, own in judge.options.own.items()))
-
-
-def _of_period(rows: pd.DataFrame, judge: Judge) -> pd.DataFrame:
-    start, end = judge.request.start, judge.request.end
-    kept = rows
-    if start is not None:
-        kept = kept[kept["valid_time"] >= pd.Timestamp(start)]
-    if end is not None:
-        kept = kept[kept["valid_time"] < pd.Timestamp(end)]
-    judge.left_out |= len(kept) < len(rows)
-    return kept.reset_index(drop=True)

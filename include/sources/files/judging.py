@@ -158,22 +158,14 @@ class Judge:
         bad += broken
         if faulty:
             bad += _merged(faulty, self.table)
-        told = self.runs.add(self._of_period(good))
+        # And a day about the period, of which intervals at its edges may be made.
+        near = self.request.of_period(good, margin=_DAY)
+        self.left_out |= len(near) < len(good)
+        told = self.runs.add(near)
         if told.repeated:
             self.notes["repeated", REPEATED] += told.repeated
         bad += self.contradictions(told.contradicting)
         self.bad.add(sorted(bad, key=lambda row: row.row))
-
-    def _of_period(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows of the period and a day about it, of which intervals at its edges may be made."""
-        start, end = self.request.start, self.request.end
-        keep = np.ones(len(rows), dtype=bool)
-        if start is not None:
-            keep &= (rows["valid_time"] >= pd.Timestamp(start) - _DAY).to_numpy()
-        if end is not None:
-            keep &= (rows["valid_time"] < pd.Timestamp(end) + _DAY).to_numpy()
-        self.left_out |= not keep.all()
-        return rows[keep]
 
     def _unterminated(self, chunk: Chunk, good: pd.DataFrame) -> list[BadRow]:
         faults: Faults = dict.fromkeys(good.index, ("unterminated_line", _UNTERMINATED))
