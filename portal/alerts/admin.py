@@ -6,11 +6,9 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
@@ -19,7 +17,7 @@ from unfold.enums import ActionVariant
 
 from portal.alerts import operations
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
-from portal.core.admin import RecordAdmin, badge
+from portal.core.admin import RecordAdmin, badge, record_and_page
 from portal.quality.models import shown
 
 STATE_COLOURS = {
@@ -123,12 +121,7 @@ class AlertAdmin(RecordAdmin):
         variant=ActionVariant.PRIMARY,
     )
     def acknowledge(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        alert = self.get_object(request, object_id)
-        if alert is None:
-            raise Http404(f"There is no alert {object_id}.")
-        if not self.has_view_permission(request, alert):
-            raise PermissionDenied
-        page = reverse("admin:alerts_alert_change", args=(alert.pk,))
+        alert, page = record_and_page(self, request, object_id, name="alert")
         try:
             operations.require_firing(alert)
         except operations.NotFiring as refusal:

@@ -9,8 +9,10 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from knox.models import AuthToken
@@ -32,6 +34,20 @@ def airflow_link(airflow: Mapping[str, Any]) -> str:
         return "–"
     dag, run = airflow["dag_id"], airflow["run_id"]
     return format_html('<a href="{}" target="_blank" rel="noopener" class="underline">{} · {}</a>', url, dag, run)
+
+
+def record_and_page(admin_of: ModelAdmin, request: HttpRequest, object_id: str, *, name: str) -> tuple[Any, str]:
+    """A record that somebody wants to decide about and may look at, and the address of its page.
+
+    Raises Http404, PermissionDenied.
+    """
+    record = admin_of.get_object(request, object_id)
+    if record is None:
+        raise Http404(f"There is no {name} {object_id}.")
+    if not admin_of.has_view_permission(request, record):
+        raise PermissionDenied
+    opts = admin_of.opts
+    return record, reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=(record.pk,))
 
 
 class RecordAdmin(ModelAdmin):

@@ -8,17 +8,15 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from portal.core.admin import RecordAdmin, airflow_link, badge
+from portal.core.admin import RecordAdmin, airflow_link, badge, record_and_page
 from portal.registry import operations
 from portal.registry.evidence import figures, shown
 from portal.registry.forms import DecisionForm
@@ -173,12 +171,7 @@ class ModelVersionAdmin(RecordAdmin):
         return self._decide_selected(request, queryset, REJECT)
 
     def _decide_one(self, request: HttpRequest, object_id: str, verb: Verb) -> HttpResponse:
-        model = self.get_object(request, object_id)
-        if model is None:
-            raise Http404(f"There is no model {object_id}.")
-        if not self.has_view_permission(request, model):
-            raise PermissionDenied
-        page = reverse("admin:registry_modelversion_change", args=(model.pk,))
+        model, page = record_and_page(self, request, object_id, name="model")
         try:
             operations.require_candidate(model)
         except operations.AlreadyDecided as refusal:

@@ -9,16 +9,14 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db.models import Max, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from portal.core.admin import RecordAdmin, badge
+from portal.core.admin import RecordAdmin, badge, record_and_page
 from portal.core.paginator import BoundedPaginator
 from portal.series.models import QuarantinedRow
 from portal.series.quarantine import operations
@@ -191,12 +189,7 @@ class QuarantinedRowAdmin(RecordAdmin):
 
     def _open_row(self, request: HttpRequest, object_id: str) -> tuple[QuarantinedRow | None, str]:
         """The row, if something is left to do about it, and its page; why not is said there."""
-        row = self.get_object(request, object_id)
-        if row is None:
-            raise Http404(f"There is no quarantined row {object_id}.")
-        if not self.has_view_permission(request, row):
-            raise PermissionDenied
-        page = reverse("admin:series_quarantinedrow_change", args=(row.pk,))
+        row, page = record_and_page(self, request, object_id, name="quarantined row")
         try:
             operations.require_open(row)
         except operations.AlreadyResolved as refusal:
