@@ -11,6 +11,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
+from portal.core.models import OutboxEntry
+
 
 def _about(model: str, help_text: str) -> models.ForeignKey[Any, Any]:
     """The reference of an alert to a run that changed it."""
@@ -25,6 +27,8 @@ class AlertRule(models.Model):
     class Signal(models.TextChoices):
         CHECK_FAILED = "check_failed", "A data check failed"
         INGEST_FAILED = "ingest_failed", "A source could not be read"
+        DEADLINE_NEAR = "deadline_near", "A publication deadline is near and nothing is published"
+        ACCURACY_LOST = "accuracy_lost", "Forecasts have become worse than expected"
 
     class Severity(models.TextChoices):
         WARNING = "warning", "Warning"
@@ -38,7 +42,7 @@ class AlertRule(models.Model):
         null=True,
         blank=True,
         related_name="alert_rules",
-        help_text="Of checks; empty: every series",
+        help_text="Of all but ingests; empty: every series",
     )
     source = models.ForeignKey(
         "series.Source",
@@ -65,10 +69,10 @@ class AlertRule(models.Model):
                 violation_error_message="An enabled rule needs somebody to mail: the operators, an address, or both.",
             ),
             models.CheckConstraint(
-                condition=Q(signal="check_failed", source__isnull=True)
+                condition=~Q(signal="ingest_failed") & Q(source__isnull=True)
                 | Q(signal="ingest_failed", series__isnull=True),
                 name="alerts_rule_scope_fits_its_signal",
-                violation_error_message="A rule on checks is narrowed by series, one on ingests by source.",
+                violation_error_message="A rule on ingests is narrowed by source, any other by series.",
             ),
         )
 
@@ -79,8 +83,11 @@ class AlertRule(models.Model):
 class Alert(models.Model):
     """A rule that found something, open from the first failure until all is well again.
 
-    It is about a check of a series and stands on check runs, or about the ingest of a source and stands on ingest runs.
+    It is about a check of a series and stands on check runs, or about the ingest of a source and stands on ingest runs,
+    or about the forecasts of a series, which `engine` then names in a check's place: *publication* or *accuracy*.
     """
+
+    PUBLICATION, ACCURACY = "publication", "accuracy"
 
     class State(models.TextChoices):
         FIRING = "firing", "Firing"
@@ -105,7 +112,7 @@ class Alert(models.Model):
     resolved_by = _about("quality.CheckRun", "The check run that passed")
 
     source = models.ForeignKey("series.Source", on_delete=models.PROTECT, null=True, blank=True, related_name="alerts")
-    message = models.TextField(blank=True, help_text="What was wrong when the source was read last")
+    message = models.TextField(blank=True, help_text="What was wrong when it was looked at last")
     first_ingest = _about("series.IngestRun", "The ingest run that opened it")
     latest_ingest = _about("series.IngestRun", "The newest ingest run that failed")
     resolved_by_ingest = _about("series.IngestRun", "The ingest run that was done")
@@ -142,8 +149,19 @@ class Alert(models.Model):
                     first_run__isnull=True,
                     latest_run__isnull=True,
                     resolved_by__isnull=True,
+                )
+                | Q(
+                    series__isnull=False,
+                    engine__in=("publication", "accuracy"),
+                    source__isnull=True,
+                    first_run__isnull=True,
+                    latest_run__isnull=True,
+                    resolved_by__isnull=True,
+                    first_ingest__isnull=True,
+                    latest_ingest__isnull=True,
+                    resolved_by_ingest__isnull=True,
                 ),
-                name="alerts_about_a_check_or_an_ingest",
+                name="alerts_about_one_thing",
             ),
             models.CheckConstraint(
                 condition=~Q(state="acknowledged") | Q(acknowledged_by__isnull=False, acknowledged_at__isnull=False),
@@ -151,7 +169,11 @@ class Alert(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(state="resolved", resolved_at__isnull=False)
-                & (Q(resolved_by__isnull=False) | Q(resolved_by_ingest__isnull=False))
+                & (
+                    Q(resolved_by__isnull=False)
+                    | Q(resolved_by_ingest__isnull=False)
+                    | Q(engine__in=("publication", "accuracy"), first_run__isnull=True)
+                )
                 | ~Q(state="resolved")
                 & Q(resolved_at__isnull=True, resolved_by__isnull=True, resolved_by_ingest__isnull=True),
                 name="alerts_resolved_by_a_run",
@@ -165,10 +187,12 @@ class Alert(models.Model):
     @property
     def about(self) -> str:
         """What it is about, as a sentence has it."""
-        return f"“{self.check_name}” of {self.series}" if self.series_id else f"the ingest of {self.source}"
+        if self.source_id:
+            return f"the ingest of {self.source}"
+        return f"“{self.check_name}” of {self.series}"
 
 
-class OutboxMessage(models.Model):
+class OutboxMessage(OutboxEntry):
     """One mail to one recipient, written in the transaction that changed the alerts it tells of.
 
     The content and the Message-ID are fixed here, so that every try sends the same bytes.
@@ -191,13 +215,6 @@ class OutboxMessage(models.Model):
     )
     enqueued_at = models.DateTimeField()
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)
-
-    attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField()
-    claim = models.UUIDField(null=True, blank=True, help_text="Which worker's try holds the lease")
-    leased_until = models.DateTimeField(null=True, blank=True)
-    last_error = models.TextField(blank=True)
-    sent_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("-enqueued_at", "-pk")

@@ -18,14 +18,22 @@ from portal.core.permissions import require
 
 if TYPE_CHECKING:
     from portal.quality.models import CheckResult, CheckRun
-    from portal.series.models import IngestRun
+    from portal.series.models import IngestRun, Series
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_RULES = {
     AlertRule.Signal.CHECK_FAILED: "A failed check mails the operators",
     AlertRule.Signal.INGEST_FAILED: "A source that cannot be read mails the operators",
+    AlertRule.Signal.DEADLINE_NEAR: "A deadline with nothing published mails the operators",
+    AlertRule.Signal.ACCURACY_LOST: "Forecasts that become worse mail the operators",
 }
+
+FORECAST_SIGNALS = {
+    AlertRule.Signal.DEADLINE_NEAR: (Alert.PUBLICATION, "deadline", AlertRule.Severity.FATAL),
+    AlertRule.Signal.ACCURACY_LOST: (Alert.ACCURACY, "rolling accuracy", AlertRule.Severity.WARNING),
+}
+"""Signal → what stands in the place of an engine, of a check's name, and the severity."""
 
 
 class AlertError(Exception):
@@ -212,3 +220,35 @@ def _mail_about_ingest(
     rule: AlertRule, run: IngestRun, alert: Alert, kind: OutboxMessage.Kind, *, at: datetime
 ) -> None:
     enqueue(rule, render_ingest(rule, run, alert=alert, kind=kind), alerts=[alert], kind=kind, at=at)
+
+
+def evaluate_forecasts(
+    signal: AlertRule.Signal, series: Series, *, failing: bool, message: str, at: datetime
+) -> list[Alert]:
+    """Fire or resolve the alerts about the forecasts of `series`, one open alert per rule.
+
+    To be called in the transaction of the facts that say so. `message` says what is wrong, or why all is well again;
+    `at` is the time of the facts. Returns the alerts that were fired or resolved.
+    """
+    engine, name, severity = FORECAST_SIGNALS[signal]
+    scope = Q(enabled=True, signal=signal) & (Q(series=None) | Q(series=series))
+    if severity == AlertRule.Severity.WARNING:
+        scope &= Q(minimum_severity=AlertRule.Severity.WARNING)
+    open_here = Alert.objects.filter(series=series, engine=engine, check_name=name, first_run=None).exclude(
+        state=Alert.State.RESOLVED
+    )
+    changed = []
+    rules = AlertRule.objects.filter(scope | Q(pk__in=open_here.values("rule")))
+    for rule in rules.select_for_update(no_key=True).order_by("pk"):
+        alert = open_here.filter(rule=rule).first()
+        if failing and alert is not None:
+            alert.message = message
+            alert.save(update_fields=("message",))
+        elif failing and rule.enabled and rule.series_id in (None, series.pk):
+            facts = {"engine": engine, "check_name": name, "severity": severity, "message": message}
+            changed.append(Alert.objects.create(rule=rule, series=series, fired_at=at, **facts))
+        elif not failing and alert is not None:
+            alert.state, alert.resolved_at, alert.message = Alert.State.RESOLVED, at, message
+            alert.save(update_fields=("state", "resolved_at", "message"))
+            changed.append(alert)
+    return changed

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "portal.registry",
     "portal.quality",
     "portal.alerts",
+    "portal.pipeline",
 ]
 
 MIDDLEWARE = [

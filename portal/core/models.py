@@ -1,4 +1,4 @@
-"""The answers given to requests that carried an idempotency key."""
+"""The answers given to requests that carried an idempotency key, and the base of everything that is sent later."""
 
 from __future__ import annotations
 
@@ -28,3 +28,17 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.endpoint} {self.key}"
+
+
+class OutboxEntry(models.Model):
+    """Something to be sent, written in the transaction of what it tells of; a worker's try holds a lease on it."""
+
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    claim = models.UUIDField(null=True, blank=True, help_text="Which worker's try holds the lease")
+    leased_until = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True

@@ -8,8 +8,12 @@ READ = (
     "alerts.view_alert",
     "alerts.view_alertrule",
     "alerts.view_outboxmessage",
+    "forecasts.view_accuracysignal",
+    "forecasts.view_deadlinerecord",
     "forecasts.view_forecastrun",
     "forecasts.view_forecastscore",
+    "forecasts.view_publicationdeadline",
+    "pipeline.view_dagrunrequest",
     "quality.view_checkreport",
     "quality.view_checkresult",
     "quality.view_checkrun",
@@ -26,7 +30,7 @@ READ = (
 """What everybody with a login may look at."""
 
 ROLES: Mapping[str, tuple[str, ...]] = {
-    "forecaster": READ,
+    "forecaster": (*READ, "forecasts.override_forecastrun"),
     "approver": (*READ, "registry.approve_modelversion", "registry.reject_modelversion"),
     "operator": (
         *READ,
@@ -34,6 +38,9 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "alerts.add_alertrule",
         "alerts.change_alertrule",
         "alerts.delete_alertrule",
+        "forecasts.add_publicationdeadline",
+        "forecasts.change_publicationdeadline",
+        "forecasts.delete_publicationdeadline",
     ),
     "data_engineer": (
         *READ,
@@ -48,6 +55,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     ),
     "service": (
         *READ,
+        "forecasts.add_accuracysignal",
         "forecasts.add_forecastrun",
         "forecasts.add_forecastscore",
         "quality.add_checkreport",

@@ -61,6 +61,15 @@ class Series(models.Model):
         help_text="What is done to the history before a model sees it; the stored values stay as they are",
     )
     scheduled = models.BooleanField(default=True, help_text="Scheduled runs take this series")
+    external_forecast = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        limit_choices_to={"quantity": "load_forecast"},
+        related_name="forecasts_of",
+        help_text="Somebody else's forecast of this load, such as the operator's own: ours is scored beside it",
+    )
     history = HistoricalRecords()
 
     class Meta:
@@ -81,6 +90,11 @@ class Series(models.Model):
                 ),
                 name="series_place_on_earth",
                 violation_error_message="A place has a latitude and a longitude, or neither.",
+            ),
+            models.CheckConstraint(
+                condition=Q(external_forecast__isnull=True) | Q(quantity="load"),
+                name="series_only_loads_are_forecast",
+                violation_error_message="Only a load has somebody else's forecast beside it.",
             ),
         )
 

@@ -1,0 +1,51 @@
+"""Runs of DAGs that the portal asks Airflow for: an outbox, written with the decision that they follow from."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from portal.core.models import OutboxEntry
+
+
+class DagRunRequest(OutboxEntry):
+    """One run of a DAG that Airflow is asked for. Its run id is fixed here, so that asking twice starts one run."""
+
+    dag_id = models.CharField(max_length=250)
+    run_id = models.CharField(max_length=250, unique=True)
+    conf = models.JSONField(default=dict, blank=True, help_text="The params of the run")
+    reason = models.TextField(help_text="What it follows from")
+    series = models.ForeignKey(
+        "series.Series", on_delete=models.PROTECT, null=True, blank=True, related_name="dag_run_requests"
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty: the portal itself",
+    )
+    requested_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-requested_at", "-pk")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(claim__isnull=True, leased_until__isnull=True)
+                | Q(claim__isnull=False, leased_until__isnull=False),
+                name="pipeline_claim_has_a_lease",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("next_attempt_at",), condition=Q(sent_at__isnull=True), name="pipeline_outbox_due"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.dag_id} {self.run_id}"
+
+    @property
+    def airflow(self) -> dict[str, str]:
+        """The run as links name it; empty until Airflow has taken it."""
+        return {"dag_id": self.dag_id, "run_id": self.run_id} if self.sent_at is not None else {}
