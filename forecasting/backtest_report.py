@@ -31,6 +31,8 @@ class BacktestReport:
     """Its `kind` and `parameters` as it was trained here."""
     significance: dict[str, dict[str, Any] | None]
     """Against `baseline` and `champion`: a paired test of the errors; see `forecasting.significance`."""
+    calibration: list[dict[str, Any]]
+    """Per level the share of loads at or below its forecast; see `forecasting.metrics.calibration`."""
     by_lead_time: list[dict[str, Any]]
     by_hour: list[dict[str, Any]]
     """By `hour` of the local day."""
@@ -78,6 +80,7 @@ class BacktestReport:
             "champion_model": self.champion_model,
             "skill_against_champion": self.skill_against_champion,
             "significance": self.significance,
+            "calibration": self.calibration,
             "by_lead_time": self.by_lead_time,
             "by_hour": self.by_hour,
             "by_day_type": self.by_day_type,

@@ -27,7 +27,7 @@ from forecasting.known_at_origin import (
     covariates_ahead,
     what_was_assumed,
 )
-from forecasting.metrics import by_lead_time, score, seasonal_scale, skill
+from forecasting.metrics import by_lead_time, calibration, score, seasonal_scale, skill
 from forecasting.models.base import Forecaster
 from forecasting.models.settings import SETTINGS
 from forecasting.peaks import peak_errors, peak_score
@@ -197,6 +197,7 @@ def _report(
             "baseline": tested("baseline"),
             "champion": None if champion is None else tested("champion"),
         },
+        calibration=calibration(predictions[LOAD], predictions[levels]),
         by_lead_time=by_lead_time(predictions, block_hours=_BLOCK_HOURS, scorer=part),
         by_hour=by_hour(predictions, timezone=timezone, scorer=part),
         by_day_type=by_day_type(predictions, timezone=timezone, **days, scorer=part),

@@ -59,9 +59,7 @@ def error_by_hour(report: "BacktestReport") -> "Figure":
 
 def calibration(report: "BacktestReport") -> "Figure":
     """How often the load was at or below each quantile, beside how often it should have been."""
-    rows = report.predictions[report.predictions[LOAD].notna()]
-    levels = report.parameters["quantiles"]
-    shares = [float((rows[LOAD] <= rows[level]).mean()) for level in levels]
+    levels, shares = ([point[name] for point in report.calibration] for name in ("quantile", "observed"))
     figure, axes = _figure("Calibration", x="level of the quantile", y="share of loads at or below it", width=4.4)
     axes.plot([0, 1], [0, 1], color=_COLOURS["baseline"], linewidth=1, label="ideal")
     axes.plot(levels, shares, color=_COLOURS["model"], marker="o", label=report.kind)

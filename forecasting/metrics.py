@@ -43,10 +43,7 @@ def score(
             rule="the median, 0.5, is among them",
             value=levels.tolist(),
         )
-    values = forecast.to_numpy(dtype=float)
-    truth = actual.to_numpy(dtype=float)
-    usable = np.isfinite(truth) & np.isfinite(values).all(axis=1)
-    truth, values = truth[usable], values[usable]
+    truth, values = _usable(actual, forecast)
     if truth.size == 0:
         return dict.fromkeys(METRICS, None) | {"n": 0}
 
@@ -114,6 +111,25 @@ def seasonal_scale(history: pd.DataFrame) -> float | None:
     return float(change) if np.isfinite(change) and change > 0 else None
 
 
+def calibration(actual: pd.Series, forecast: pd.DataFrame) -> list[dict[str, float | int | None]]:
+    """How often the load was at or below each quantile; a forecast that keeps its word gives the level itself.
+
+    Args:
+        actual: loads in MW, shape (n,).
+        forecast: shape (n, q), the rows of `actual` in their order, columns are quantile levels as floats.
+
+    Returns:
+        Per level, in the order of the columns: `quantile`, `observed` (a share; None without rows) and `n`, the rows
+        that `score` counts: those with a load and with every quantile.
+    """
+    truth, values = _usable(actual, forecast)
+    below = (truth[:, None] <= values).sum(axis=0)
+    return [
+        {"quantile": float(level), "observed": int(count) / truth.size if truth.size else None, "n": int(truth.size)}
+        for level, count in zip(forecast.columns, below, strict=True)
+    ]
+
+
 def by_lead_time(
     predictions: pd.DataFrame, *, block_hours: float, scorer: Callable[[pd.DataFrame], dict[str, float | int | None]]
 ) -> list[dict[str, float | int | None]]:
@@ -136,6 +152,13 @@ def by_lead_time(
         }
         for number, part in predictions.groupby(block, sort=True)
     ]
+
+
+def _usable(actual: pd.Series, forecast: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Loads, shape (m,), and quantiles, shape (m, q), of the rows of which everything is known."""
+    truth, values = actual.to_numpy(dtype=float), forecast.to_numpy(dtype=float)
+    known = np.isfinite(truth) & np.isfinite(values).all(axis=1)
+    return truth[known], values[known]
 
 
 def _percentage(numerator: np.ndarray, denominator: np.ndarray) -> float | None:
