@@ -13,6 +13,7 @@ from include.history import fingerprint
 from include.inputs import Recipe, WeatherAhead, horizon_index, load_inputs
 from include.portal import Portal
 from include.settings import Settings
+from include.times import resolution_of
 
 if TYPE_CHECKING:
     from forecasting.preprocessing import Preprocessed
@@ -68,7 +69,8 @@ class TrainingInputs:
     def evidence(self) -> dict[str, Any]:
         """What whoever approves a model reads of its inputs, JSON-able.
 
-        `weather`: per covariate, how much of the history was forecast and how much observed, from when to when, and
+        `training_data`: the history before its profile: SHA-256, rows, and its half-open period in UTC; `weather`: per
+        covariate, how much of the history was forecast and how much observed, from when to when, and
         whether forecasts of it were known for the horizon; `preprocessing`: what each step changed.
         """
         covariates = {
@@ -80,7 +82,15 @@ class TrainingInputs:
             for name, extents in self._inputs.told.evidence().items()
         }
         lead_time_hours = self._settings.weather_lead_time / timedelta(hours=1)
+        history = self.history
+        step = resolution_of(self._series)  # type: ignore[arg-type]
         return {
+            "training_data": {
+                "sha256": fingerprint(history),
+                "rows": len(history),
+                "start": history.index[0].isoformat(),
+                "end": (history.index[-1] + step).isoformat(),
+            },
             "weather": {"lead_time_hours": lead_time_hours, "covariates": covariates},
             "preprocessing": self.prepared.evidence(),
         }

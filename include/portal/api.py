@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -125,11 +125,15 @@ class Portal:
 
     # checks
 
+    def check_runs(self, slug: str, *, as_of: datetime) -> Iterator[dict[str, Any]]:
+        """The check runs as of `as_of` or before, the latest first; of one as_of, the one recorded last first."""
+        # The portal lists them in this order; pages are read only as far as they are asked for.
+        runs = self._http.pages("check-runs/", params={"series": slug})
+        return (run for run in runs if pd.Timestamp(run["as_of"]) <= pd.Timestamp(as_of))
+
     def newest_check_run(self, slug: str, *, as_of: datetime) -> dict[str, Any] | None:
         """The check run with the latest as_of at or before `as_of`; of several, the one recorded last."""
-        # The list has the latest as_of first, and is read only as far as needed.
-        runs = self._http.pages("check-runs/", params={"series": slug})
-        return next((run for run in runs if pd.Timestamp(run["as_of"]) <= pd.Timestamp(as_of)), None)
+        return next(self.check_runs(slug, as_of=as_of), None)
 
     def record_check_run(self, run: dict[str, Any]) -> dict[str, Any]:
         """Store a check run; the answer has its id and derived status."""

@@ -9,12 +9,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from forecasting.errors import ForecastingError
 from include.artifacts import code_version, load_artifact, save_artifact
+from include.champion import backtest_beside_champion
 from include.errors import BadArtifact, PipelineError, StudyBusy, TrainingHeld, as_pipeline_error, raise_failures
 from include.portal import Portal
 from include.run import Run
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 PIPELINE_ACCOUNT = "airflow"
 """Trains where nobody in person has triggered the run."""
+_CHECK_RUNS_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,18 @@ def train_series(
 ) -> list[Trained]:
     """Train one candidate per kind on what was known at `as_of`: tune, backtest, store and register it.
 
+    The backtest compares it with the champion that the series has now: whoever decides, decides between these two.
+
     Raises:
         TrainingHeld: the newest check run of the series at or before `as_of` failed.
         NothingKnown: the series had no load.
         PipelineError: after the last kind, naming each that failed.
     """
-    checked = portal.newest_check_run(slug, as_of=as_of)
-    if checked is not None and checked["status"] == "failed":
+    checks = list(islice(portal.check_runs(slug, as_of=as_of), _CHECK_RUNS_TOLD))
+    newest = checks[0] if checks else None
+    if newest is not None and newest["status"] == "failed":
         raise TrainingHeld(
-            f"{slug}: check run {checked['id']} as of {checked['as_of']} failed. Training waits for data that passes"
+            f"{slug}: check run {newest['id']} as of {newest['as_of']} failed. Training waits for data that passes"
         )
     series = portal.series(slug)
     inputs = TrainingInputs(portal, series, as_of=as_of, settings=settings)
@@ -93,7 +99,7 @@ def train_series(
     done, failures = [], []
     for kind in kinds:
         try:
-            done.append(training.train(kind, checked))
+            done.append(training.train(kind, checks))
         except (PipelineError, ForecastingError) as error:
             _log.exception("%s: %s failed", slug, kind)
             failures.append((f"{slug} {kind}", as_pipeline_error(error)))
@@ -111,7 +117,7 @@ class _Training:
     airflow: dict[str, str]
     trained_by: str
 
-    def train(self, kind: str, checked: Mapping[str, Any] | None) -> Trained:
+    def train(self, kind: str, checks: Sequence[Mapping[str, Any]]) -> Trained:
         """Train one kind, unless it is registered and its artifact is sound."""
         slug = self.series["slug"]
         model = self._create(kind)
@@ -122,8 +128,7 @@ class _Training:
             _log.info("%s: this %s is registered already, as version %d", slug, kind, registered[0]["version"])
             return _trained(registered[0], new=False)
         model, tuning = self._tuned(model, key=key, until=origins[0])
-        report = self._backtest(model, origins)
-        _log.info("%s: %s has pinball %s, naive %s", slug, kind, report.metrics["pinball"], report.baseline["pinball"])
+        found = {} if registered else self._backtest(model, origins)
         model.fit(self.inputs.prepared.values)
         uri = f"{self.settings.artifacts_url}/{slug}/{key}"
         provenance = {"series": slug, "training_key": key, "data_cutoff": self.as_of.isoformat()}
@@ -136,7 +141,8 @@ class _Training:
                 )
             self._forget_study(key)
             return _trained(registered[0], new=False)
-        candidate = self._candidate(model, report, tuning, key=key, uri=uri, digest=digest, checked=checked)
+        evidence = {**found, "training": model.training, "tuning": tuning, **_told(checks), **self.inputs.evidence()}
+        candidate = self._candidate(model, evidence, key=key, uri=uri, digest=digest)
         done = _trained(self.portal.register_model(candidate), new=True)
         self._forget_study(key)
         return done
@@ -159,7 +165,10 @@ class _Training:
         )
 
     def _key(self, model: Forecaster, origins: pd.DatetimeIndex) -> str:
-        """What decides the outcome of a training, as one hash."""
+        """What decides the outcome of a training, as one hash.
+
+        The champion is none of it: the model is the same beside another one, and would be registered twice.
+        """
         from forecasting.persistence import library_versions
 
         facts: dict[str, Any] = {
@@ -219,27 +228,32 @@ class _Training:
         if self.settings.tuning_folder is not None:
             shutil.rmtree(self.settings.tuning_folder / key, ignore_errors=True)
 
-    def _backtest(self, model: Forecaster, origins: pd.DatetimeIndex) -> BacktestReport:
+    def _backtest(self, model: Forecaster, origins: pd.DatetimeIndex) -> dict[str, Any]:
+        """The backtest and whom it compared the model with, as evidence."""
         from forecasting import backtest
 
-        return backtest(
-            model, self.inputs.history, origins=origins, progress=_log_progress, **self.inputs.in_backtest()
-        )
+        slug = self.series["slug"]
+
+        def beside(champion: Forecaster | None) -> BacktestReport:
+            return backtest(
+                model,
+                self.inputs.history,
+                origins=origins,
+                champion=champion,
+                progress=_log_progress,
+                **self.inputs.in_backtest(),
+            )
+
+        report, compared = backtest_beside_champion(self.portal, slug, backtest=beside, threads=self.settings.threads)
+        measured = {model.kind: report.metrics, "naive": report.baseline, "champion": report.champion or {}}
+        _log.info("%s: pinball of %s", slug, {name: metrics.get("pinball") for name, metrics in measured.items()})
+        return {**report.to_dict(), **compared}
 
     def _candidate(
-        self,
-        model: Forecaster,
-        report: BacktestReport,
-        tuning: dict[str, Any] | None,
-        *,
-        key: str,
-        uri: str,
-        digest: str,
-        checked: Mapping[str, Any] | None,
+        self, model: Forecaster, evidence: dict[str, Any], *, key: str, uri: str, digest: str
     ) -> dict[str, Any]:
         from forecasting.persistence import library_versions
 
-        quality = None if checked is None else {name: checked[name] for name in ("id", "status", "as_of")}
         return {
             "series": self.series["slug"],
             "kind": model.kind,
@@ -251,18 +265,19 @@ class _Training:
             "data_cutoff": self.as_of.isoformat(),
             "parameters": model.parameters,
             "features": model.features,
-            "evidence": {
-                **report.to_dict(),
-                "training": model.training,
-                "check_run": quality,
-                "tuning": tuning,
-                **self.inputs.evidence(),
-            },
+            "evidence": evidence,
             "library_versions": library_versions(model.libraries),
             "code_version": code_version(),
             "trained_by": self.trained_by,
             "airflow": self.airflow,
         }
+
+
+def _told(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The newest check run of the training data, and those before it, newest first, as evidence."""
+    names = ("id", "status", "as_of", "period_start", "period_end")
+    runs = [{name: check[name] for name in names} for check in checks]
+    return {"check_run": runs[0] if runs else None, "check_runs": runs}
 
 
 def _is_sound(registered: Mapping[str, Any]) -> bool:

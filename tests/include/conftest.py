@@ -22,6 +22,7 @@ from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
 from include.tasks.ingest import Ingested, ingest_source
+from include.tasks.train import Trained, train_series
 from portal.core.access import ensure_groups
 from portal.series.catalog import load_catalog
 from tests.include.facts import AIRFLOW
@@ -150,3 +151,23 @@ def new_run(portal: Portal, options: Settings) -> Callable[..., Run]:
         )
 
     return build
+
+
+@pytest.fixture
+def train(portal: Portal, options: Settings) -> Callable[..., list[Trained]]:
+    """Trains the town's seasonal naive; every fact can be replaced."""
+
+    def run(
+        *kinds: str, as_of: datetime = END, through: Portal = portal, triggered_by: str = "", **settings: Any
+    ) -> list[Trained]:
+        return train_series(
+            through,
+            "town",
+            as_of=as_of,
+            kinds=kinds or ("seasonal_naive",),
+            settings=options.model_copy(update=settings),
+            airflow=AIRFLOW,
+            triggered_by=triggered_by,
+        )
+
+    return run

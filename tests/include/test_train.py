@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +19,11 @@ from include.run import Run
 from include.settings import Settings
 from include.tasks.check import check_series
 from include.tasks.ingest import Ingested
-from include.tasks.train import Trained, train_batch, train_series
+from include.tasks.train import Trained, train_batch
 from portal.core.access import ensure_groups
 from portal.registry.models import ModelVersion
 from tests.include.facts import AIRFLOW, check_run
 from tests.include.town import DAY, END, readings
-
-
-@pytest.fixture
-def train(portal: Portal, options: Settings) -> Callable[..., list[Trained]]:
-    """Trains the town's seasonal naive; every fact can be replaced."""
-
-    def run(
-        *kinds: str, as_of: datetime = END, through: Portal = portal, triggered_by: str = "", **settings: Any
-    ) -> list[Trained]:
-        return train_series(
-            through,
-            "town",
-            as_of=as_of,
-            kinds=kinds or ("seasonal_naive",),
-            settings=options.model_copy(update=settings),
-            airflow=AIRFLOW,
-            triggered_by=triggered_by,
-        )
-
-    return run
 
 
 def artifacts(options: Settings) -> dict[str, float]:
