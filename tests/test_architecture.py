@@ -43,9 +43,10 @@ ENVIRONMENT = {
 }
 # Modules beside operations.py that write rows.
 WRITERS = {
-    "portal/alerts/outbox.py": "claims and marks messages; each claim is a transaction of its own",
+    "portal/alerts/outbox.py": "the mails about an alert, in the transaction that changes it",
     "portal/core/access.py": "people and roles of a new portal, in one transaction",
     "portal/core/idempotency.py": "the answers kept for a request that comes again",
+    "portal/core/outbox.py": "claims and marks what is sent; each claim is a transaction of its own",
     "portal/series/catalog.py": "series and sources from a file, in one transaction",
 }
 CLOCK = re.compile(r"(^|\.)(now|utcnow|today)$|^time\.(time|time_ns|localtime|gmtime|ctime|asctime|strftime)$")

@@ -17,7 +17,7 @@ from unfold.enums import ActionVariant
 
 from portal.alerts import operations
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
-from portal.core.admin import RecordAdmin, badge, record_and_page
+from portal.core.admin import DELIVERY_COLOURS, RecordAdmin, badge, record_and_page
 from portal.quality.models import shown
 
 STATE_COLOURS = {
@@ -180,8 +180,6 @@ class OutboxMessageAdmin(RecordAdmin):
         ("About", {"fields": ("rule", "alerts")}),
     )
 
-    @display(description="Delivery", label={"sent": "success", "failing": "danger", "waiting": "info"})
+    @display(description="Delivery", label=DELIVERY_COLOURS)
     def delivery(self, obj: OutboxMessage) -> str:
-        if obj.sent_at:
-            return "sent"
-        return "failing" if obj.last_error else "waiting"
+        return obj.delivery

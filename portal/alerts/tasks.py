@@ -11,9 +11,7 @@ from portal.alerts import outbox
 @shared_task(ignore_result=True)
 def send_outbox(pk: int) -> None:
     """Send one message now, unless it was sent or is being sent."""
-    message = outbox.claim(at=timezone.now(), only=pk)
-    if message is not None:
-        outbox.deliver(message, clock=timezone.now)
+    outbox.send_one(pk, clock=timezone.now)
 
 
 @shared_task(ignore_result=True)

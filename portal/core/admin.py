@@ -21,6 +21,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from portal.core.airflow import airflow_url
 
+DELIVERY_COLOURS = {"sent": "success", "failing": "danger", "waiting": "info"}
+
 
 def badge(text: str, colour: str) -> SafeString:
     """The theme's label, on a page where the theme itself draws labels in lists only."""

@@ -42,3 +42,10 @@ class OutboxEntry(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def delivery(self) -> str:
+        """``sent``, ``failing`` once a try has failed, or ``waiting``."""
+        if self.sent_at is not None:
+            return "sent"
+        return "failing" if self.last_error else "waiting"

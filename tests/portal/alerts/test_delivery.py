@@ -18,6 +18,7 @@ from django.utils import timezone
 from portal.alerts import outbox
 from portal.alerts.models import AlertRule, OutboxMessage
 from portal.alerts.tasks import sweep_outbox
+from portal.core.outbox import LEASE
 from portal.quality.models import CheckRun
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def test_a_worker_mails_a_failed_check_within_seconds_and_is_replaceable_while_i
     assert interrupted.claim is not None
 
     assert outbox.sweep(clock=timezone.now) == 0, "the lease still holds"
-    later = timezone.now() + outbox.LEASE
+    later = timezone.now() + LEASE
     assert outbox.sweep(clock=lambda: later) == 1
     interrupted.refresh_from_db()
     assert (interrupted.sent_at, interrupted.attempts) == (later, 2)

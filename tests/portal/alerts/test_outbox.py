@@ -13,6 +13,7 @@ from django.db import connections
 
 from portal.alerts import outbox
 from portal.alerts.models import AlertRule, OutboxMessage
+from portal.core.outbox import LEASE, backoff
 from portal.quality.models import CheckRun
 
 if TYPE_CHECKING:
@@ -115,15 +116,15 @@ def test_one_refused_recipient_does_not_hold_up_the_others(
 
 
 def test_waiting_grows_to_a_quarter_of_an_hour_and_no_further() -> None:
-    waits = [outbox.backoff(attempts).total_seconds() for attempts in (1, 2, 3, 4, 5, 6, 7, 500)]
+    waits = [backoff(attempts).total_seconds() for attempts in (1, 2, 3, 4, 5, 6, 7, 500)]
     assert waits == [30, 60, 120, 240, 480, 900, 900, 900]
 
 
 def test_a_claimed_mail_is_nobody_elses_until_its_lease_is_over(check: Check, rule: AlertRule) -> None:
     check("failed")
     assert outbox.claim(at=AT) is not None
-    assert outbox.claim(at=AT + outbox.LEASE - timedelta(seconds=1)) is None
-    again = outbox.claim(at=AT + outbox.LEASE)
+    assert outbox.claim(at=AT + LEASE - timedelta(seconds=1)) is None
+    again = outbox.claim(at=AT + LEASE)
     assert again is not None
     assert again.attempts == 2
 
@@ -140,11 +141,11 @@ def test_a_worker_killed_after_sending_leaves_a_duplicate_with_the_same_message_
     send(claimed)
 
     assert outbox.sweep(clock=at(AT + MINUTE)) == 0
-    assert outbox.sweep(clock=at(AT + outbox.LEASE)) == 1
+    assert outbox.sweep(clock=at(AT + LEASE)) == 1
     first, second = mail_server.received
     assert first["Message-ID"] == second["Message-ID"]
     assert first.get_body(("plain",)).get_content() == second.get_body(("plain",)).get_content()  # type: ignore[union-attr]
-    assert OutboxMessage.objects.get().sent_at == AT + outbox.LEASE
+    assert OutboxMessage.objects.get().sent_at == AT + LEASE
 
 
 def test_a_try_that_outlived_its_lease_does_not_reschedule_what_another_holds(
@@ -152,11 +153,11 @@ def test_a_try_that_outlived_its_lease_does_not_reschedule_what_another_holds(
 ) -> None:
     check("failed")
     slow = outbox.claim(at=AT)
-    other = outbox.claim(at=AT + outbox.LEASE)
+    other = outbox.claim(at=AT + LEASE)
     assert slow is not None
     assert other is not None
     mail_server.refusal = "451 busy"
-    outbox.deliver(slow, clock=at(AT + outbox.LEASE))
+    outbox.deliver(slow, clock=at(AT + LEASE))
     message = OutboxMessage.objects.get()
     assert (message.claim, message.last_error) == (other.claim, "")
 

@@ -3,6 +3,6 @@
 from portal.alerts.channels.email.checks import render_checks
 from portal.alerts.channels.email.content import EmailContent
 from portal.alerts.channels.email.ingest import render_ingest
-from portal.alerts.channels.email.transport import DeliveryFailed, send
+from portal.alerts.channels.email.transport import send
 
-__all__ = ["DeliveryFailed", "EmailContent", "render_checks", "render_ingest", "send"]
+__all__ = ["EmailContent", "render_checks", "render_ingest", "send"]

@@ -8,18 +8,14 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 
 from portal.alerts.models import OutboxMessage
+from portal.core.outbox import DeliveryFailed
 
 
-class DeliveryFailed(Exception):
-    """The mail was not taken. `server_reached` tells a refusal of this mail from a server that is down."""
+def send(message: OutboxMessage) -> dict[str, str]:
+    """Send `message` with its own Message-ID, as text and HTML; there is nothing to note.
 
-    def __init__(self, reason: str, *, server_reached: bool) -> None:
-        super().__init__(reason)
-        self.server_reached = server_reached
-
-
-def send(message: OutboxMessage) -> None:
-    """Send `message` with its own Message-ID, as text and HTML. Raises DeliveryFailed, whatever went wrong."""
+    Raises DeliveryFailed, whatever went wrong.
+    """
     headers = {"Message-ID": message.message_id, "Auto-Submitted": "auto-generated"}
     if message.in_reply_to:
         headers |= {"In-Reply-To": message.in_reply_to, "References": message.in_reply_to}
@@ -39,6 +35,7 @@ def send(message: OutboxMessage) -> None:
         raise DeliveryFailed(_describe(error), server_reached=True) from error
     except OSError as error:
         raise DeliveryFailed(_describe(error), server_reached=False) from error
+    return {}
 
 
 def _describe(error: Exception) -> str:
