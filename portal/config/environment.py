@@ -23,9 +23,11 @@ DEFAULTS: dict[str, str] = {
     "EMAIL_URL": "smtp://127.0.0.1:1025",
     "ALLOWED_HOSTS": "127.0.0.1,localhost,[::1]",
     "PORTAL_PUBLIC_URL": "http://127.0.0.1:8000",
+    "AIRFLOW_API_PASSWORD": "",
     "REPORTS_ROOT": str(Path(__file__).resolve().parents[2] / ".gridcast" / "reports"),
 }
 """For development and tests. Production has to give each of these."""
+AIRFLOW = "http://127.0.0.1:8080"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,9 @@ class Environment:
     allowed_hosts: list[str]
     portal_public_url: str
     airflow_public_url: str
+    airflow_api_url: str
+    airflow_api_username: str
+    airflow_api_password: str
     reports_root: Path
     alert_from_email: str
     behind_proxy: bool
@@ -62,7 +67,10 @@ class Environment:
             email=reader.take("EMAIL_URL", _smtp),
             allowed_hosts=reader.take("ALLOWED_HOSTS", _hosts),
             portal_public_url=reader.take("PORTAL_PUBLIC_URL", _http_url),
-            airflow_public_url=reader.take("AIRFLOW_PUBLIC_URL", _http_url, "http://127.0.0.1:8080"),
+            airflow_public_url=reader.take("AIRFLOW_PUBLIC_URL", _http_url, AIRFLOW),
+            airflow_api_url=reader.take("AIRFLOW_API_URL", _http_url, variables.get("AIRFLOW_PUBLIC_URL") or AIRFLOW),
+            airflow_api_username=reader.take("AIRFLOW_API_USERNAME", str, "airflow"),
+            airflow_api_password=reader.take("AIRFLOW_API_PASSWORD", str),
             reports_root=reader.take("REPORTS_ROOT", _absolute_path),
             alert_from_email=reader.take("ALERT_FROM_EMAIL", _address, "gridcast@localhost"),
             behind_proxy=reader.take("BEHIND_PROXY", _boolean, "off"),

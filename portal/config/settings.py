@@ -24,6 +24,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 PORTAL_PUBLIC_URL = ENVIRONMENT.portal_public_url
 AIRFLOW_PUBLIC_URL = ENVIRONMENT.airflow_public_url
+AIRFLOW_API_URL = ENVIRONMENT.airflow_api_url
+AIRFLOW_API_USERNAME = ENVIRONMENT.airflow_api_username
+AIRFLOW_API_PASSWORD = ENVIRONMENT.airflow_api_password
 REPORTS_ROOT = ENVIRONMENT.reports_root
 ALERT_FROM_EMAIL = ENVIRONMENT.alert_from_email
 
@@ -99,6 +102,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "sweep the outbox": {"task": "portal.alerts.tasks.sweep_outbox", "schedule": 60.0},
+    "sweep the requests to Airflow": {"task": "portal.pipeline.tasks.sweep_dag_run_requests", "schedule": 60.0},
     "forget old idempotency keys": {"task": "portal.core.tasks.forget_idempotency_keys", "schedule": 3600.0},
 }
 

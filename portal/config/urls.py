@@ -15,6 +15,7 @@ api_v1 = [
     path("", include("portal.registry.api_urls")),
     path("", include("portal.quality.api_urls")),
     path("", include("portal.alerts.api_urls")),
+    path("", include("portal.pipeline.api_urls")),
 ]
 
 urlpatterns = [

@@ -35,6 +35,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Alerts", "notifications", "alerts.alert"),
             ("Alert rules", "rule", "alerts.alertrule"),
             ("Mails", "mail", "alerts.outboxmessage"),
+            ("Runs asked of Airflow", "outbound", "pipeline.dagrunrequest"),
         ),
     ),
     ("People", (("Users", "person", "auth.user"), ("Roles", "group", "auth.group"))),

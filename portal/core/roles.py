@@ -41,6 +41,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "forecasts.add_publicationdeadline",
         "forecasts.change_publicationdeadline",
         "forecasts.delete_publicationdeadline",
+        "pipeline.change_dagrunrequest",
     ),
     "data_engineer": (
         *READ,

@@ -28,6 +28,7 @@ class DagRunRequest(OutboxEntry):
         help_text="Empty: the portal itself",
     )
     requested_at = models.DateTimeField()
+    remark = models.TextField(blank=True, help_text="What Airflow said when it took it")
 
     class Meta:
         ordering = ("-requested_at", "-pk")

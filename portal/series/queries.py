@@ -10,7 +10,7 @@ from django.db.models import Prefetch, QuerySet
 
 from portal.core.copy import read_columns
 from portal.registry.models import ModelVersion
-from portal.series.models import Series
+from portal.series.models import Observation, Series
 
 _UTC = pa.timestamp("us", "UTC")
 # Backwards in both times, as the unique index can be walked; a scan in the order asked for would have to sort.
@@ -46,6 +46,12 @@ def observations(
             "known_at": pa.array(columns["known_at"][::-1], type=_UTC),
         }
     )
+
+
+def newest_observation(series: Series, *, as_of: datetime) -> tuple[datetime, datetime] | None:
+    """Valid time of the newest value known at `as_of`, and since when it was known; None if there is none."""
+    known = Observation.objects.filter(series=series, known_at__lte=as_of, value__isnull=False)
+    return known.order_by("-valid_time", "known_at").values_list("valid_time", "known_at").first()
 
 
 def weather_forecasts(

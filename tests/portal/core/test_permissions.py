@@ -64,6 +64,9 @@ ALLOWED: dict[Endpoint, frozenset[str]] = {
     ("GET", "alerts/"): EVERYBODY,
     ("GET", "alerts/{id}/"): EVERYBODY,
     ("POST", "alerts/{id}/acknowledge/"): frozenset({"operator"}),
+    ("GET", "dag-run-requests/"): EVERYBODY,
+    ("GET", "dag-run-requests/{id}/"): EVERYBODY,
+    ("POST", "dag-run-requests/{id}/retry/"): frozenset({"operator"}),
 }
 
 

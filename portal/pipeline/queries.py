@@ -1,0 +1,25 @@
+"""Reads on what the portal asks Airflow for."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from portal.series.models import Series
+from portal.series.queries import newest_observation
+
+FRESH = timedelta(hours=48)
+"""How old the newest load may be where a forecast begins: the default horizon of the pipeline."""
+
+
+def issue_time_after(series: Series, *, at: datetime) -> datetime | None:
+    """When a forecast of `series` that is decided on at `at` is issued; None if its data carry none.
+
+    That is `at`, to the second, while the data are fresh then. A series whose data ended long ago (an archive that is
+    replayed) is forecast from when the last of them became known, if they were fresh then. So an archive that was
+    delivered years late gives no forecast at all, and neither does a series without data.
+    """
+    newest = newest_observation(series, as_of=at)
+    if newest is None:
+        return None
+    valid_time, known_at = newest
+    return next((time for time in (at.replace(microsecond=0), known_at) if time - valid_time <= FRESH), None)
