@@ -1,4 +1,4 @@
-"""Ways from Airflow to the portal: one in the navigation, one on every task of Gridcast's DAGs."""
+"""Ways from Airflow to the portal: in the navigation, and on the tasks of Gridcast's DAGs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ PAGES = {
 """Where in the portal's admin the outcome of a DAG is shown."""
 SEARCHED_BY_RUN = ("ingest_demand", "ingest_weather", "check_data_quality", "train_models")
 """The pages whose search finds the Airflow run behind an entry."""
+ASKED_BY_THE_PORTAL = "portal__"
+"""How the ids of runs begin that the portal asked for."""
 
 
 class PortalLink(BaseOperatorLink):
@@ -35,8 +37,22 @@ class PortalLink(BaseOperatorLink):
         page = PAGES.get(ti_key.dag_id)
         if page is None:
             return ""
-        query = f"?{urlencode({'q': ti_key.run_id})}" if ti_key.dag_id in SEARCHED_BY_RUN else ""
-        return f"{get_settings().portal_public_url}/admin/{page}{query}"
+        return _address(page, ti_key.run_id if ti_key.dag_id in SEARCHED_BY_RUN else "")
+
+
+class RequestLink(BaseOperatorLink):
+    """From a run that the portal asked for to what it follows from; other runs have none."""
+
+    name: ClassVar[str] = "Why the portal asked"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        asked = ti_key.run_id.startswith(ASKED_BY_THE_PORTAL)
+        return _address("pipeline/dagrunrequest/", ti_key.run_id) if asked else ""
+
+
+def _address(page: str, searched: str) -> str:
+    query = f"?{urlencode({'q': searched})}" if searched else ""
+    return f"{get_settings().portal_public_url}/admin/{page}{query}"
 
 
 class GridcastPlugin(AirflowPlugin):
@@ -48,4 +64,4 @@ class GridcastPlugin(AirflowPlugin):
         {"name": name, "href": f"{get_settings().portal_public_url}{path}", "destination": "nav"}
         for name, path in (("Gridcast portal", "/admin/"), ("Gridcast REST API", "/api/docs/"))
     ]
-    global_operator_extra_links: ClassVar[list[BaseOperatorLink]] = [PortalLink()]  # type: ignore[misc]
+    global_operator_extra_links: ClassVar[list[BaseOperatorLink]] = [PortalLink(), RequestLink()]  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from include.settings import get_settings
+from portal.pipeline.operations import request_dag_run
 from tests.plugins.conftest import ROOT
 
 Load = Callable[..., dict[str, Any]]
@@ -53,9 +55,21 @@ def link(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], str]]
     """The link of a task instance, by its DAG and run."""
     from plugins.gridcast_plugin import PortalLink
 
+    yield from _links_of(PortalLink(), monkeypatch)
+
+
+@pytest.fixture
+def request_link(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], str]]:
+    """The link of a task instance to what its run follows from."""
+    from plugins.gridcast_plugin import RequestLink
+
+    yield from _links_of(RequestLink(), monkeypatch)
+
+
+def _links_of(kind: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], str]]:
     monkeypatch.setenv("GRIDCAST_PORTAL_PUBLIC_URL", PORTAL)
     get_settings.cache_clear()
-    yield lambda dag_id, run_id: PortalLink().get_link(None, ti_key=SimpleNamespace(dag_id=dag_id, run_id=run_id))
+    yield lambda dag_id, run_id: kind.get_link(None, ti_key=SimpleNamespace(dag_id=dag_id, run_id=run_id))
     get_settings.cache_clear()
 
 
@@ -110,7 +124,7 @@ def test_every_dag_has_a_page() -> None:
 
 
 def test_a_task_of_another_dag_has_no_link(loaded: dict[str, Any], link: Callable[[str, str], str]) -> None:
-    assert loaded["links"]["their_pipeline"] == {"work": {"Gridcast portal": ""}}
+    assert loaded["links"]["their_pipeline"] == {"work": {"Gridcast portal": "", "Why the portal asked": ""}}
     assert link("train_models_of_others", RUN) == ""
 
 
@@ -145,3 +159,20 @@ def test_the_portal_has_the_page_that_the_link_leads_to(link: Callable[[str, str
     assert not listed.query or any(
         field.endswith("run_id") or "airflow__run_id" in field for field in listed.search_fields
     )
+
+
+@pytest.mark.django_db
+def test_a_run_that_the_portal_asked_for_leads_back_to_the_request(request_link: Callable[[str, str], str]) -> None:
+    asked = request_dag_run(
+        "score_forecasts", key="decision-7", conf={}, reason="Approved", series=None, by=None, at=datetime.now(UTC)
+    )
+    address = request_link(asked.dag_id, asked.run_id)
+    assert address.startswith(f"{PORTAL}/admin/pipeline/dagrunrequest/?q=portal__")
+    client = Client()
+    client.force_login(User.objects.create_superuser("admin"))
+    response = client.get(address.removeprefix(PORTAL))
+    assert [request.pk for request in response.context["cl"].result_list] == [asked.pk]
+
+
+def test_a_run_that_a_person_asked_for_leads_to_no_request(request_link: Callable[[str, str], str]) -> None:
+    assert request_link("publish_forecasts", RUN) == ""
