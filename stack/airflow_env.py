@@ -13,6 +13,8 @@ from stack.ports import HOST
 
 # Who may do what in Airflow's UI and API: viewers read, users run DAGs, ops also change connections and pools.
 ROLES = {"admin": "admin", "forecaster": "user", "approver": "viewer", "operator": "op"}
+# The portal, which asks for runs: of the same name as the pipeline's account there, so that either knows the other.
+PORTAL, PORTAL_ROLE = "airflow", "user"
 
 
 def airflow_environment(
@@ -21,7 +23,8 @@ def airflow_environment(
     """Return the AIRFLOW variables of every Airflow process, and write the file of its users' passwords."""
     url = public_url or f"http://{HOST}:{port}"
     passwords = home.airflow / "passwords.json"
-    write_private(passwords, json.dumps({name: credentials["users"][name] for name in ROLES}) + "\n")
+    known = {name: credentials["users"][name] for name in ROLES} | {PORTAL: credentials["airflow_api_password"]}
+    write_private(passwords, json.dumps(known) + "\n")
     options = {
         "core": {
             "executor": "LocalExecutor",
@@ -32,7 +35,9 @@ def airflow_environment(
             "asset_manager_class": "include.asset_manager.NewestEventAssetManager",
             "dags_are_paused_at_creation": "True",
             "fernet_key": credentials["airflow_fernet_key"],
-            "simple_auth_manager_users": ",".join(f"{name}:{role}" for name, role in ROLES.items()),
+            "simple_auth_manager_users": ",".join(
+                f"{name}:{role}" for name, role in {**ROLES, PORTAL: PORTAL_ROLE}.items()
+            ),
             "simple_auth_manager_passwords_file": str(passwords),
             "execution_api_server_url": f"http://{HOST}:{port}/execution/",
             "killed_task_cleanup_time": "10",

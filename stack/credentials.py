@@ -12,7 +12,14 @@ from typing import Any
 from stack.errors import StackError
 
 PEOPLE = ("admin", "forecaster", "approver", "operator")
-KEYS = ("postgres_password", "valkey_password", "django_secret_key", "airflow_api_secret_key", "airflow_jwt_secret")
+KEYS = (
+    "postgres_password",
+    "valkey_password",
+    "django_secret_key",
+    "airflow_api_secret_key",
+    "airflow_jwt_secret",
+    "airflow_api_password",
+)
 
 
 def load_credentials(path: Path) -> dict[str, Any]:

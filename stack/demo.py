@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ FOLLOWERS = ("check_data_quality", "score_forecasts")
 RUN_SECONDS = 600.0
 PARSE_SECONDS = 120.0
 EVENT_SECONDS = 60.0
+SWEEP_SECONDS = 150.0
+"""Within which the portal has asked Airflow even if Celery's broker was down: two of its sweeps."""
 POLL_SECONDS = 0.4
 
 
@@ -68,7 +71,10 @@ def run_main_job(stack: Stack, *, progress: Progress, replays: Sequence[Replay] 
             progress.step("approve the best of them (as approver)"),
             PortalClient(stack.portal_url, username="approver", password=users["approver"]) as approver,
         ):
-            progress.tick(", ".join(approve_best(approver, each.series) for each in replays))
+            approvals = [approve_best(approver, each.series) for each in replays]
+            progress.tick(", ".join(approved.model for approved in approvals))
+        with progress.step("publish by the new champions, as the portal asks Airflow to"):
+            job.wait_for_publications([approved.series for approved in approvals if approved.now])
         with progress.step("ingest what became known since"):
             ingested = job.run_all(
                 ("ingest_demand", {"sources": [each.source], "as_of": _iso(each.scored_as_of)}) for each in replays
@@ -88,8 +94,17 @@ def run_main_job(stack: Stack, *, progress: Progress, replays: Sequence[Replay] 
         job.close()
 
 
-def approve_best(approver: PortalClient, series: str) -> str:
-    """Make the model with the lowest backtest pinball loss champion, unless it is; return what was done.
+@dataclass(frozen=True)
+class Approval:
+    """The champion of a series, in words, and whether it has become that just now."""
+
+    series: str
+    model: str
+    now: bool
+
+
+def approve_best(approver: PortalClient, series: str) -> Approval:
+    """Make the model with the lowest backtest pinball loss champion, unless it is.
 
     Raises StackError when the series has no model to choose from.
     """
@@ -106,11 +121,11 @@ def approve_best(approver: PortalClient, series: str) -> str:
     best = min(models, key=lambda model: (model["evidence"]["metrics"]["pinball"], model["id"]))
     name = f"{series} v{best['version']} {best['kind']}"
     if best["status"] == "champion":
-        return f"{name} already"
+        return Approval(series, f"{name} already", now=False)
     pinball, naive = best["evidence"]["metrics"]["pinball"], best["evidence"]["baseline"]["pinball"]
     reason = f"Lowest backtest pinball loss of {len(models)} models: {pinball:.1f} MW, seasonal naive {naive:.1f} MW."
     approver.post(f"models/{best['id']}/approve/", {"reason": reason})
-    return name
+    return Approval(series, name, now=True)
 
 
 class _Job:
@@ -160,6 +175,23 @@ class _Job:
         what = f"{' and '.join(FOLLOWERS)} to start; see airflow-scheduler.log"
         self._wait_while(waiting, seconds=EVENT_SECONDS, what=what)
         self._wait_for(list(followers.values()))
+
+    def wait_for_publications(self, approved: Sequence[str]) -> None:
+        """Wait for the forecasts that follow from the newest approvals of these series."""
+        password = self._stack.credentials["users"]["operator"]
+        with PortalClient(self._stack.portal_url, username="operator", password=password) as operator:
+            asked: list[Mapping[str, Any]] = []
+
+            def unsent() -> bool:
+                nonlocal asked
+                newest = [operator.get("dag-run-requests/", series=series)["results"][:1] for series in approved]
+                asked = [request for found in newest for request in found]
+                self._progress.tick("; ".join(filter(None, (each["last_error"] for each in asked))))
+                return any(each["sent_at"] is None for each in asked)
+
+            what = "the portal to ask Airflow; see celery.log"
+            self._wait_while(unsent, seconds=SWEEP_SECONDS, what=what)
+        self._wait_for([DagRun(each["dag_id"], each["run_id"], "queued") for each in asked])
 
     def _wait_for(self, runs: Sequence[DagRun]) -> None:
         unfinished = list(runs)

@@ -61,6 +61,7 @@ def portal_environment(
         "ALLOWED_HOSTS": f"{HOST},localhost",
         "PORTAL_PUBLIC_URL": portal_url,
         "AIRFLOW_PUBLIC_URL": airflow_url,
+        "AIRFLOW_API_PASSWORD": credentials["airflow_api_password"],
         "REPORTS_ROOT": str(home.reports),
     }
 

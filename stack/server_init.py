@@ -15,12 +15,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from stack.airflow_env import PORTAL
 from stack.credentials import load_credentials
 from stack.errors import StackError
 from stack.home import CHECKOUT
 from stack.postgres import ensure_database, sibling
 
-FAB_ROLES = {"admin": "Admin", "forecaster": "User", "approver": "Viewer", "operator": "Op"}
+FAB_ROLES = {"admin": "Admin", "forecaster": "User", "approver": "Viewer", "operator": "Op", PORTAL: "User"}
 
 
 def initialise_portal(environment: Mapping[str, str]) -> None:
@@ -35,6 +36,7 @@ def initialise_portal(environment: Mapping[str, str]) -> None:
 def initialise_airflow(environment: Mapping[str, str]) -> None:
     """Make and migrate Airflow's database; make its users and its connection to the portal."""
     known = load_credentials(Path(_required(environment, "GRIDCAST_SECRETS")))
+    passwords = {**known["users"], PORTAL: _required(environment, "AIRFLOW_API_PASSWORD")}
     if "service_token" not in known:
         raise StackError("the portal has made no service token yet; run `python -m stack.server_init portal` first")
     ensure_database(sibling(_required(environment, "DATABASE_URL"), "_airflow"))
@@ -47,7 +49,9 @@ def initialise_airflow(environment: Mapping[str, str]) -> None:
         _run("airflow", "connections", "import", "--overwrite", file.name)
     for name, role in FAB_ROLES.items():
         about = ["--username", name, "--role", role, "--email", f"{name}@localhost", "--firstname", name]
-        _run("airflow", "users", "create", *about, "--lastname", "Gridcast", "--password", known["users"][name])
+        _run("airflow", "users", "create", *about, "--lastname", "Gridcast", "--password", passwords[name])
+    # Made at the first start only, and the variable may have changed since.
+    _run("airflow", "users", "reset-password", "--username", PORTAL, "--password", passwords[PORTAL])
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

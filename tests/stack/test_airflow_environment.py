@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from portal.config.environment import Environment
 from stack.airflow_env import ROLES, airflow_environment
 from stack.credentials import load_credentials
 from stack.home import CHECKOUT, Home
-from stack.portal_env import base_environment
+from stack.portal_env import base_environment, portal_environment
 
 DATABASE = "postgresql://gridcast:secret@127.0.0.1:15432/gridcast_airflow"
 
@@ -66,8 +67,9 @@ def test_airflow_knows_every_option_of_the_compose_file(tmp_path: Path) -> None:
 
 def test_people_log_in_with_the_passwords_of_the_credentials(home: Home, variables: dict[str, str]) -> None:
     path = Path(variables["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
-    users = load_credentials(home.secrets_file)["users"]
-    assert json.loads(path.read_text()) == {name: users[name] for name in ROLES}
+    known = load_credentials(home.secrets_file)
+    people = {name: known["users"][name] for name in ROLES}
+    assert json.loads(path.read_text()) == {**people, "airflow": known["airflow_api_password"]}
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -106,3 +108,21 @@ def test_another_projects_configuration_does_not_leak_in() -> None:
 
 def test_connections_of_sources_may_be_given_as_variables() -> None:
     assert base_environment({"AIRFLOW_CONN_EIA": "http://:key@/"})["AIRFLOW_CONN_EIA"] == "http://:key@/"
+
+
+def test_the_portal_asks_as_the_user_that_airflow_knows(home: Home, variables: dict[str, str]) -> None:
+    credentials = load_credentials(home.secrets_file)
+    portal = portal_environment(
+        home=home,
+        credentials=credentials,
+        database_url=DATABASE,
+        redis_url="redis://127.0.0.1",
+        email_url="smtp://127.0.0.1",
+        portal_url="http://127.0.0.1:8000",
+        airflow_url="http://127.0.0.1:8099",
+    )
+    read = Environment.read(portal)
+    passwords = json.loads(Path(variables["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]).read_text())
+    assert passwords[read.airflow_api_username] == read.airflow_api_password
+    assert f"{read.airflow_api_username}:user" in variables["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"].split(",")
+    assert read.airflow_api_url == "http://127.0.0.1:8099"

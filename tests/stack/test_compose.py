@@ -17,7 +17,7 @@ from stack.home import CHECKOUT
 FILE = CHECKOUT / "docker-compose.airflow.yml"
 ONE_SHOT = {"portal-init", "airflow-init"}
 SECRETS = ("POSTGRES_PASSWORD", "VALKEY_PASSWORD", "SECRET_KEY", "AIRFLOW_FERNET_KEY", "AIRFLOW_API_SECRET_KEY")
-SECRETS += ("AIRFLOW_JWT_SECRET",)
+SECRETS += ("AIRFLOW_JWT_SECRET", "AIRFLOW_API_PASSWORD")
 
 
 @pytest.fixture(scope="module")
