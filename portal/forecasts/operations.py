@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,23 +42,23 @@ def publish_forecasts(table: pa.Table, *, by: User) -> list[Published]:
     require(by, "forecasts.add_forecastrun", doing="publish forecasts")
     runs = read_runs(table)
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_advisory_xact_lock(%s, id::int) FROM unnest(%s::bigint[]) AS id",
-                (LEDGER_LOCK, sorted({run.series.pk for run in runs})),
-            )
+        lock_ledger({run.series.pk for run in runs})
         stored = [_find(run) for run in runs]
         new = [run for run, there in zip(runs, stored, strict=True) if there is None]
-        created = iter(_store(new))
+        created = iter(store_runs(new))
         published = [
             _describe(run, there.pk, "unchanged") if there else _describe(run, next(created), "created")
             for run, there in zip(runs, stored, strict=True)
         ]
-        # Now rather than at the commit, where nobody is left to say which request it was.
-        with connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS forecasts_run_is_whole IMMEDIATE")
-            cursor.execute("SET CONSTRAINTS forecasts_run_is_whole DEFERRED")
     return published
+
+
+def lock_ledger(series: Iterable[int]) -> None:
+    """Wait until nobody else writes runs of these series; it holds until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, id::int) FROM unnest(%s::bigint[]) AS id", (LEDGER_LOCK, sorted(series))
+        )
 
 
 def _find(run: IncomingRun) -> ForecastRun | None:
@@ -74,7 +74,11 @@ def _find(run: IncomingRun) -> ForecastRun | None:
     return there
 
 
-def _store(runs: Sequence[IncomingRun]) -> list[int]:
+def store_runs(runs: Sequence[IncomingRun], **facts: Any) -> list[int]:
+    """Put runs and their values into the ledger, each with the further `facts`; returns their ids.
+
+    To be called in a transaction that holds `lock_ledger`.
+    """
     if not runs:
         return []
     stored = ForecastRun.objects.bulk_create(
@@ -90,6 +94,7 @@ def _store(runs: Sequence[IncomingRun]) -> list[int]:
             valid_until=to_datetime(int(run.valid_us[-1])) + run.series.resolution,
             value_count=run.values.size,
             values_sha256=run.sha256(),
+            **facts,
         )
         for run in runs
     )
@@ -104,6 +109,10 @@ def _store(runs: Sequence[IncomingRun]) -> list[int]:
         },
         types=_VALUE_TYPES,
     )
+    # Now rather than at the commit, where nobody is left to say which request it was.
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS forecasts_run_is_whole IMMEDIATE")
+        cursor.execute("SET CONSTRAINTS forecasts_run_is_whole DEFERRED")
     return pks
 
 
