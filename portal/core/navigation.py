@@ -16,7 +16,14 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Scores", "target", "forecasts.forecastscore"),
         ),
     ),
-    ("Models", (("Model versions", "model_training", "registry.modelversion"),)),
+    (
+        "Models",
+        (
+            ("Model versions", "model_training", "registry.modelversion"),
+            ("Decisions", "gavel", "registry.decision"),
+            ("Approval rules", "rule_settings", "registry.approvalrule"),
+        ),
+    ),
     (
         "Data",
         (

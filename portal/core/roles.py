@@ -17,6 +17,7 @@ READ = (
     "quality.view_checkreport",
     "quality.view_checkresult",
     "quality.view_checkrun",
+    "registry.view_approvalrule",
     "registry.view_decision",
     "registry.view_modelversion",
     "series.view_covariate",
@@ -31,7 +32,12 @@ READ = (
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "forecaster": (*READ, "forecasts.override_forecastrun"),
-    "approver": (*READ, "registry.approve_modelversion", "registry.reject_modelversion"),
+    "approver": (
+        *READ,
+        "registry.approve_modelversion",
+        "registry.reject_modelversion",
+        "registry.rollback_modelversion",
+    ),
     "operator": (
         *READ,
         "alerts.acknowledge_alert",

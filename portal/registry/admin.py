@@ -12,16 +12,19 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from portal.core.admin import RecordAdmin, airflow_link, badge, record_and_page
-from portal.registry import operations
+from portal.registry import operations, rule_admin
 from portal.registry.evidence import figures, shown
-from portal.registry.forms import DecisionForm
+from portal.registry.forms import DecisionForm, RollbackForm
 from portal.registry.models import Decision, ModelVersion
-from portal.registry.queries import case_for
+from portal.registry.queries import case_for, champion_of, retired_last_first
+
+__all__ = ["rule_admin"]
 
 STATUS_COLOURS = {
     ModelVersion.Status.CANDIDATE: "info",
@@ -33,13 +36,14 @@ STATUS_COLOURS = {
 
 @dataclass(frozen=True)
 class Verb:
-    """One of the two decisions that a person takes, and how the pages word it."""
+    """A decision that a person takes, and how the pages word it."""
 
     name: str
     title: str
     done: str
     consequence: str
     operation: Callable[..., ModelVersion]
+    puts_live: bool = True
 
 
 APPROVE = Verb(
@@ -55,19 +59,36 @@ REJECT = Verb(
     "is rejected",
     "It will never publish. The champion so far stays.",
     operations.reject_model,
+    puts_live=False,
 )
+ROLL_BACK = Verb(
+    "roll_back",
+    "Roll back",
+    "is the champion again",
+    "The version chosen is the champion again: the next forecasts of its series are its own. The present one retires.",
+    operations.roll_back,
+)
+VERBS_BY_STATUS = {
+    ModelVersion.Status.CANDIDATE: ("approve", "reject"),
+    ModelVersion.Status.CHAMPION: ("roll_back",),
+    ModelVersion.Status.RETIRED: ("roll_back",),
+}
 
 
 class DecisionInline(TabularInline):
-    """What was decided, by whom, when and why."""
+    """What was decided, by whom, when and why, and where in the chain of decisions it stands."""
 
     model = Decision
-    fields = ("at", "decision", "by", "reason")
+    fields = ("number", "at", "decision", "by", "automatic", "reason", "link")
     readonly_fields = fields
     extra = 0
     can_delete = False
     hide_title = True
     verbose_name_plural = "Decisions"
+
+    @display(description="SHA-256")
+    def link(self, obj: Decision) -> str:
+        return format_html('<code title="{}">{}…</code>', obj.sha256, obj.sha256[:12])
 
     def has_add_permission(self, request: HttpRequest, obj: ModelVersion | None = None) -> bool:
         return False
@@ -78,7 +99,7 @@ class DecisionInline(TabularInline):
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(RecordAdmin):
-    """Model versions: read only but for the two decisions."""
+    """Model versions: read only but for the decisions about them."""
 
     list_display = ("name", "kind", "status_label", "mae", "trained_by", "data_cutoff", "registered_at")
     list_display_links = ("name",)
@@ -87,7 +108,7 @@ class ModelVersionAdmin(RecordAdmin):
     search_fields = ("series__slug", "kind", "training_key", "artifact_sha256", "=airflow__run_id")
     search_help_text = "Series, kind, training key, artifact hash, or id of the Airflow run"
     actions = ("approve_selected", "reject_selected")
-    actions_detail = ("approve", "reject")
+    actions_detail = ("approve", "reject", "roll_back")
     change_form_outer_before_template = "registry/evidence.html"
     inlines = (DecisionInline,)
     readonly_fields = ("status_badge", "airflow_run")
@@ -117,18 +138,26 @@ class ModelVersionAdmin(RecordAdmin):
     def has_reject_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("registry.reject_modelversion")
 
+    def has_roll_back_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("registry.rollback_modelversion")
+
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
-        """The two buttons, on a candidate only: about any other model nothing is left to decide."""
-        if not ModelVersion.objects.filter(pk=object_id, status=ModelVersion.Status.CANDIDATE).exists():
-            return []
-        return super().get_actions_detail(request, object_id)
+        """The buttons of what can be decided about the model as it is now."""
+        model = ModelVersion.objects.filter(pk=object_id).first()
+        verbs = VERBS_BY_STATUS.get(ModelVersion.Status(model.status), ()) if model else ()
+        if model is not None and "roll_back" in verbs and not retired_last_first(model.series_id).exists():
+            verbs = ()
+        names = {f"{self.opts.app_label}_{self.opts.model_name}_{verb}" for verb in verbs}
+        return [each for each in super().get_actions_detail(request, object_id) if each.action_name in names]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         model = self.get_object(request, object_id)
-        case = case_for(model) if model is not None and self.has_view_permission(request, model) else None
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "case": case})
+        shown_too: dict[str, Any] = {}
+        if model is not None and self.has_view_permission(request, model):
+            shown_too = {"case": case_for(model), "airflow_run": airflow_link(model.airflow)}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown_too})
 
     @display(description="Model", ordering="series__slug")
     def name(self, obj: ModelVersion) -> str:
@@ -161,6 +190,30 @@ class ModelVersionAdmin(RecordAdmin):
     @action(description="Reject …", permissions=["reject"], icon="close", variant=ActionVariant.DANGER)
     def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._decide_one(request, object_id, REJECT)
+
+    @action(description="Roll back …", permissions=["roll_back"], icon="undo", variant=ActionVariant.DANGER)
+    def roll_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        model, page = record_and_page(self, request, object_id, name="model")
+        earlier = retired_last_first(model.series_id)
+        to = earlier.filter(pk=model.pk).first() or earlier.first()
+        champion = champion_of(model.series_id)
+        if to is None or champion is None:
+            messages.error(request, f"{model.series} has no earlier champion to roll back to.")
+            return HttpResponseRedirect(page)
+        initial = {"to": to.pk, "champion": champion.pk}
+        form = RollbackForm(request.POST or None, series_id=model.series_id, initial=initial)
+        if request.method == "POST":
+            sound, chosen = form.is_valid(), form.cleaned_data
+            if sound:
+                self._decide(request, [chosen["champion"]], ROLL_BACK, chosen["reason"], to=chosen["to"])
+                return HttpResponseRedirect(page)
+            try:
+                operations.require_champion(chosen.get("champion", champion))
+            except operations.AlreadyDecided as refusal:
+                messages.error(request, str(refusal))
+                return HttpResponseRedirect(page)
+        title = f"Roll {model.series} back from version {champion.version}"
+        return self._ask(request, [to, champion], ROLL_BACK, form, back=page, title=title)
 
     @admin.action(description="Approve the selected candidates …", permissions=["approve"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[ModelVersion]) -> HttpResponse | None:
@@ -197,10 +250,12 @@ class ModelVersionAdmin(RecordAdmin):
             return None
         return self._ask(request, models, verb, form, back=request.get_full_path(), action_name=f"{verb.name}_selected")
 
-    def _decide(self, request: HttpRequest, models: list[ModelVersion], verb: Verb, reason: str) -> None:
+    def _decide(
+        self, request: HttpRequest, models: list[ModelVersion], verb: Verb, reason: str, **chosen: ModelVersion
+    ) -> None:
         for model in models:
             try:
-                decided = verb.operation(model, by=request.user, reason=reason, at=timezone.now())
+                decided = verb.operation(model, by=request.user, reason=reason, at=timezone.now(), **chosen)
             except operations.RegistryError as refusal:
                 messages.error(request, str(refusal))
             else:
@@ -215,11 +270,12 @@ class ModelVersionAdmin(RecordAdmin):
         *,
         back: str,
         action_name: str | None = None,
+        title: str = "",
     ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"{verb.title} {models[0] if len(models) == 1 else f'{len(models)} models'}",
+            "title": title or f"{verb.title} {models[0] if len(models) == 1 else f'{len(models)} models'}",
             "verb": verb,
             "cases": [case_for(model) for model in models],
             "form": form,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from rest_framework.routers import SimpleRouter
 
-from portal.registry.api import ModelVersionViewSet
+from portal.registry.api import ApprovalRuleViewSet, DecisionViewSet, ModelVersionViewSet
 
 router = SimpleRouter()
 router.register("models", ModelVersionViewSet, basename="model")
+router.register("decisions", DecisionViewSet, basename="decision")
+router.register("approval-rules", ApprovalRuleViewSet, basename="approval-rule")
 
 urlpatterns = router.urls

@@ -1,4 +1,4 @@
-"""Error by lead time as inline SVG: no script and nothing from another host, so it works under the strictest policy."""
+"""Lines as inline SVG: no script and nothing from another host, so they work under the strictest policy."""
 
 from __future__ import annotations
 
@@ -17,27 +17,36 @@ STYLES = (("#2563eb", ""), ("#d97706", "7 4"), ("#64748b", "2 4"))
 
 @dataclass(frozen=True)
 class Line:
-    """A named line of points (lead time in hours, MAE)."""
+    """A named line of points, such as (lead time in hours, MAE); `joined` or only marked."""
 
     name: str
     points: Sequence[tuple[float, float]]
+    joined: bool = True
 
 
 def lead_time_chart(lines: Sequence[Line], *, title: str, unit: str) -> SafeString:
     """Up to three lines of MAE in `unit` over the lead time in hours; empty if there are no points."""
+    return line_chart(lines, title=title, x_label="Lead time, hours", y_label=f"MAE, {unit}")
+
+
+def line_chart(lines: Sequence[Line], *, title: str, x_label: str, y_label: str, from_zero: bool = True) -> SafeString:
+    """Up to three lines of points that are not negative; empty if there are none.
+
+    The axis of x begins at 0, and so does that of y unless `from_zero` is false.
+    """
     lines = [line for line in lines if line.points][: len(STYLES)]
     if not lines:
         return mark_safe("")
-    xs = [x for line in lines for x, _ in line.points]
-    x_ticks = _ticks(max(xs), steps=(1, 2, 3, 6, 12, 24, 48, 96, 168), most=12)
-    y_ticks = _ticks(max(y for line in lines for _, y in line.points), steps=_round_steps(), most=5)
-    x_high, y_high = x_ticks[-1], y_ticks[-1]
+    xs, ys = zip(*(point for line in lines for point in line.points), strict=True)
+    x_ticks = _ticks(0.0, max(xs), steps=(1, 2, 3, 6, 12, 24, 48, 96, 168, *_round_steps(from_power=2)), most=12)
+    y_ticks = _ticks(0.0 if from_zero else min(ys), max(ys), steps=_round_steps(from_power=-6), most=5)
+    x_high, y_low, y_high = x_ticks[-1], y_ticks[0], y_ticks[-1]
 
     def x_at(x: float) -> str:
         return f"{LEFT + x / x_high * (WIDTH - LEFT - RIGHT):.1f}"
 
     def y_at(y: float) -> str:
-        return f"{HEIGHT - BOTTOM - y / y_high * (HEIGHT - TOP - BOTTOM):.1f}"
+        return f"{HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM):.1f}"
 
     grid = format_html_join(
         "",
@@ -56,10 +65,10 @@ def lead_time_chart(lines: Sequence[Line], *, title: str, unit: str) -> SafeStri
             (
                 colour,
                 dashes,
-                " ".join(f"{x_at(x)},{y_at(y)}" for x, y in line.points),
+                " ".join(f"{x_at(x)},{y_at(y)}" for x, y in line.points) if line.joined else "",
                 format_html_join(
                     "",
-                    '<circle cx="{}" cy="{}" r="{}" fill="{}"><title>{}: {} at {} h</title></circle>',
+                    '<circle cx="{}" cy="{}" r="{}" fill="{}"><title>{}: {} at {}</title></circle>',
                     ((x_at(x), y_at(y), 2.5, colour, line.name, f"{y:.4g}", f"{x:g}") for x, y in line.points),
                 ),
             )
@@ -78,8 +87,8 @@ def lead_time_chart(lines: Sequence[Line], *, title: str, unit: str) -> SafeStri
     return format_html(
         '<svg class="gc-chart" viewBox="0 0 {w} {h}" role="img" font-size="12" fill="currentColor">'
         "<title>{title}</title>{grid}{drawn}{legend}"
-        '<text x="{xm}" y="{xy}" text-anchor="middle">Lead time, hours</text>'
-        '<text transform="translate(14 {ym}) rotate(-90)" text-anchor="middle">MAE, {unit}</text></svg>',
+        '<text x="{xm}" y="{xy}" text-anchor="middle">{x_label}</text>'
+        '<text transform="translate(14 {ym}) rotate(-90)" text-anchor="middle">{y_label}</text></svg>',
         w=WIDTH,
         h=HEIGHT,
         title=title,
@@ -89,19 +98,22 @@ def lead_time_chart(lines: Sequence[Line], *, title: str, unit: str) -> SafeStri
         xm=(LEFT + WIDTH - RIGHT) // 2,
         xy=HEIGHT - 8,
         ym=(TOP + HEIGHT - BOTTOM) // 2,
-        unit=unit,
+        x_label=x_label,
+        y_label=y_label,
     )
 
 
-def _round_steps() -> Iterator[float]:
+def _round_steps(*, from_power: int) -> Iterator[float]:
     """1, 2, 2.5, 5 times every power of ten that a load's error may have."""
-    return (digit * 10.0**power for power in range(-6, 12) for digit in (1, 2, 2.5, 5))
+    return (digit * 10.0**power for power in range(from_power, 12) for digit in (1, 2, 2.5, 5))
 
 
-def _ticks(high: float, *, steps: Iterable[float], most: int) -> list[float]:
-    """Multiples of the smallest of `steps` that covers 0 to `high` in at most `most` of them, and of at least one."""
-    step = next((step for step in steps if step * most >= high), high)
-    return [i * step for i in range(max(1, math.ceil(high / step)) + 1)]
+def _ticks(low: float, high: float, *, steps: Iterable[float], most: int) -> list[float]:
+    """Multiples of the smallest of `steps` that covers `low` to `high` in at most `most` of them; at least two."""
+    least = abs(high) * 1e-9  # finer than that, floats have no steps
+    step = next((step for step in steps if step * most >= high - low and step > least), max(high - low, abs(high) / 10))
+    first = math.floor(low / step)
+    return [i * step for i in range(first, max(first + 1, math.ceil(high / step)) + 1)]
 
 
 def _label(value: float) -> str:

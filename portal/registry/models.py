@@ -1,16 +1,18 @@
-"""Versions of models and the decisions about them. The database itself keeps the rules that matter:
+"""Versions of models, the decisions about them, and the rules by which a decision may be taken without a person.
 
-one champion per series, an approver who is not the trainer, facts and decisions that never change (by triggers, in the
-migrations).
+The database itself keeps what matters (by constraints here and triggers in the migrations): one champion per series;
+who puts a model live did not train it and may do so; no status without the decision that says so; facts that never
+change; decisions that are only added, each bound to the one before by a hash.
 """
 
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from simple_history.models import HistoricalRecords
 
 
 class ModelVersion(models.Model):
@@ -56,6 +58,7 @@ class ModelVersion(models.Model):
         permissions = (
             ("approve_modelversion", "Can put a candidate live"),
             ("reject_modelversion", "Can reject a candidate"),
+            ("rollback_modelversion", "Can make an earlier champion champion again"),
         )
         constraints = (
             models.UniqueConstraint(fields=("series", "version"), name="registry_one_model_per_version"),
@@ -90,22 +93,63 @@ class ModelVersion(models.Model):
 
 
 class Decision(models.Model):
-    """One decision about one model version. Decisions are only ever added."""
+    """One decision about one model version. Decisions are only ever added.
+
+    The database numbers them and binds each to the one before; `portal.registry.audit` says over what.
+    """
 
     class Kind(models.TextChoices):
         APPROVE = "approve", "Approved"
         REJECT = "reject", "Rejected"
         RETIRE = "retire", "Retired"
+        ROLLBACK = "rollback", "Rolled back to"
 
     model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="decisions")
     decision = models.CharField(max_length=16, choices=Kind.choices)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="model_decisions")
     reason = models.TextField()
     at = models.DateTimeField()
+    automatic = models.BooleanField(default=False, help_text="Taken by the approval rule that the person had set")
+    number = models.PositiveBigIntegerField(
+        unique=True, editable=False, db_default=0, help_text="1, 2, … over all series, without holes"
+    )
+    previous_sha256 = models.CharField("previous SHA-256", max_length=64, editable=False, db_default="")
+    sha256 = models.CharField(
+        "SHA-256", max_length=64, editable=False, db_default="", help_text="Over the decision and the previous SHA-256"
+    )
 
     class Meta:
-        ordering = ("at", "pk")
+        ordering = ("number",)
         constraints = (models.CheckConstraint(condition=~Q(reason=""), name="registry_decision_has_reason"),)
 
     def __str__(self) -> str:
         return f"{self.get_decision_display()} {self.model}"
+
+
+class ApprovalRule(models.Model):
+    """Approve a candidate of a series without asking, if it beats the champion by a margin on every segment."""
+
+    series = models.OneToOneField("series.Series", on_delete=models.PROTECT, related_name="approval_rule")
+    enabled = models.BooleanField(default=False)
+    margin = models.FloatField(
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="By which fraction each error must be less than the champion's: 0.05 is 5 % less",
+    )
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", help_text="In whose name it approves"
+    )
+    set_at = models.DateTimeField()
+    reason = models.TextField()
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ("series",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(margin__gte=0.0, margin__lte=1.0), name="registry_rule_margin_is_a_fraction"
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="registry_rule_has_reason"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.series}: {self.margin:.1%} on every segment{'' if self.enabled else ' (off)'}"

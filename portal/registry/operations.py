@@ -1,11 +1,13 @@
 """What happens to model versions: registered once, decided once, by the right person.
 
 Every function is one transaction. Registrations and decisions of one series queue at the lock of its row, so versions
-have no holes and two approvers at once end with one champion.
+have no holes and two approvers at once end with one champion. A model that goes live is published at once: the run of
+Airflow is asked for in the same transaction.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +18,13 @@ from django.db import transaction
 from django.db.models import Max
 
 from portal.core.permissions import require
-from portal.registry.models import Decision, ModelVersion
+from portal.pipeline.operations import request_publication
+from portal.registry.challenge import APPROVE, by_rule
+from portal.registry.models import ApprovalRule, Decision, ModelVersion
+from portal.registry.queries import champion_of, retired_last_first
 from portal.series.models import Series
+
+_log = logging.getLogger(__name__)
 
 
 class RegistryError(Exception):
@@ -29,7 +36,11 @@ class SelfApprovalRefused(RegistryError):
 
 
 class AlreadyDecided(RegistryError):
-    """The model is no candidate any more."""
+    """Somebody decided before: the model is no candidate, or no champion, any more."""
+
+
+class NoEarlierChampion(RegistryError):
+    """Nothing to roll back to: the series has no retired champion, or the model named is none."""
 
 
 class ReasonMissing(RegistryError):
@@ -59,7 +70,8 @@ class Training:
 def register_candidate(series: Series, *, training: Training, by: User) -> tuple[ModelVersion, bool]:
     """Register a training as the next candidate of `series`; the same training key again gives the first registration.
 
-    Returns the model version and whether it is new. Raises NotPermitted.
+    A candidate that its series' approval rule lets through is approved in the same transaction. Returns the model
+    version and whether it is new. Raises NotPermitted.
     """
     require(by, "registry.add_modelversion", doing="register models")
     with transaction.atomic():
@@ -68,27 +80,26 @@ def register_candidate(series: Series, *, training: Training, by: User) -> tuple
         if registered is not None:
             return registered, False
         newest = ModelVersion.objects.filter(series=series).aggregate(newest=Max("version"))["newest"] or 0
-        return (
-            ModelVersion.objects.create(
-                series=series,
-                version=newest + 1,
-                kind=training.kind,
-                training_key=training.training_key,
-                artifact_uri=training.artifact_uri,
-                artifact_sha256=training.artifact_sha256,
-                training_start=training.training_start,
-                training_end=training.training_end,
-                data_cutoff=training.data_cutoff,
-                parameters=dict(training.parameters),
-                features=list(training.features),
-                evidence=dict(training.evidence),
-                library_versions=dict(training.library_versions),
-                code_version=training.code_version,
-                airflow=dict(training.airflow),
-                trained_by=training.trained_by,
-            ),
-            True,
+        model = ModelVersion.objects.create(
+            series=series,
+            version=newest + 1,
+            kind=training.kind,
+            training_key=training.training_key,
+            artifact_uri=training.artifact_uri,
+            artifact_sha256=training.artifact_sha256,
+            training_start=training.training_start,
+            training_end=training.training_end,
+            data_cutoff=training.data_cutoff,
+            parameters=dict(training.parameters),
+            features=list(training.features),
+            evidence=dict(training.evidence),
+            library_versions=dict(training.library_versions),
+            code_version=training.code_version,
+            airflow=dict(training.airflow),
+            trained_by=training.trained_by,
         )
+        _approve_by_rule(model)
+        return model, True
 
 
 def approve_model(model: ModelVersion, *, by: User, reason: str, at: datetime) -> ModelVersion:
@@ -96,7 +107,7 @@ def approve_model(model: ModelVersion, *, by: User, reason: str, at: datetime) -
 
     Returns the model as stored. Raises NotPermitted, ReasonMissing, SelfApprovalRefused, AlreadyDecided.
     """
-    require(by, "registry.approve_modelversion", doing="approve models")
+    require(by, APPROVE, doing="approve models")
     reason = _stated(reason)
     with transaction.atomic():
         candidate = _lock_candidate(model)
@@ -104,31 +115,76 @@ def approve_model(model: ModelVersion, *, by: User, reason: str, at: datetime) -
             raise SelfApprovalRefused(
                 f"{candidate} was trained by {by}, who cannot approve it: another approver has to decide."
             )
-        champion = ModelVersion.objects.filter(series=candidate.series_id, status=ModelVersion.Status.CHAMPION).first()
-        if champion is not None:
-            champion.status = ModelVersion.Status.RETIRED
-            champion.save(update_fields=("status",))
-            Decision.objects.create(
-                model=champion,
-                decision=Decision.Kind.RETIRE,
-                by=by,
-                reason=f"Replaced by version {candidate.version}: {reason}",
-                at=at,
-            )
-        candidate.status = ModelVersion.Status.CHAMPION
-        candidate.approved_by = by
-        candidate.approved_at = at
-        candidate.save(update_fields=("status", "approved_by", "approved_at"))
-        Decision.objects.create(model=candidate, decision=Decision.Kind.APPROVE, by=by, reason=reason, at=at)
+        _approve(candidate, by=by, reason=reason, at=at)
         return candidate
 
 
 def require_candidate(model: ModelVersion) -> None:
-    """Raise AlreadyDecided, with what was decided, unless something is left to decide about `model`."""
+    """Raise AlreadyDecided, with who decided what, unless something is left to decide about `model`."""
     if model.status != ModelVersion.Status.CANDIDATE:
         raise AlreadyDecided(
-            f"{model} is {model.get_status_display().lower()} already: only a candidate can be decided about."
+            f"{model} is {model.get_status_display().lower()} already{_by_whom(model)}: only a candidate can be "
+            "decided about."
         )
+
+
+def require_champion(model: ModelVersion) -> None:
+    """Raise AlreadyDecided, with who decided what, unless `model` publishes its series now."""
+    if model.status != ModelVersion.Status.CHAMPION:
+        raise AlreadyDecided(
+            f"{model} is {model.get_status_display().lower()}{_by_whom(model)}: only a champion can be rolled back."
+        )
+
+
+def roll_back(
+    champion: ModelVersion, *, by: User, reason: str, at: datetime, to: ModelVersion | None = None
+) -> ModelVersion:
+    """Make an earlier champion champion again in place of `champion`, which retires.
+
+    `to` is a retired version of the same series, by default the one that retired last. Who trained it cannot put it
+    live again, as with an approval. Returns the new champion as stored.
+    Raises NotPermitted, ReasonMissing, AlreadyDecided, NoEarlierChampion, SelfApprovalRefused.
+    """
+    require(by, "registry.rollback_modelversion", doing="roll back models")
+    reason = _stated(reason)
+    with transaction.atomic():
+        present = _lock_model(champion)
+        require_champion(present)
+        earlier = retired_last_first(present.series_id)
+        restored = earlier.filter(pk=to.pk).first() if to is not None else earlier.first()
+        if restored is None:
+            raise NoEarlierChampion(
+                f"{present.series} has no earlier champion to roll back to."
+                if to is None
+                else f"{to} is no retired champion of {present.series}: it cannot be rolled back to."
+            )
+        if restored.trained_by_id == by.pk:
+            raise SelfApprovalRefused(
+                f"{restored} was trained by {by}, who cannot put it live again: another approver has to decide."
+            )
+        _retire(present, by=by, reason=f"Rolled back to version {restored.version}: {reason}", at=at)
+        restored.status = ModelVersion.Status.CHAMPION
+        restored.save(update_fields=("status",))
+        _put_live(restored, Decision.Kind.ROLLBACK, by=by, reason=reason, at=at)
+        return restored
+
+
+def set_approval_rule(
+    series: Series, *, enabled: bool, margin: float, by: User, reason: str, at: datetime
+) -> ApprovalRule:
+    """Say whether, and by which margin, candidates of `series` are approved in the name of `by`.
+
+    Raises NotPermitted, ReasonMissing, ValidationError.
+    """
+    require(by, APPROVE, doing="set an approval rule")
+    reason = _stated(reason)
+    with transaction.atomic():
+        _lock_series(series)
+        rule = ApprovalRule.objects.filter(series=series).first() or ApprovalRule(series=series)
+        rule.enabled, rule.margin, rule.set_by, rule.set_at, rule.reason = enabled, margin, by, at, reason
+        rule.full_clean()
+        rule.save()
+        return rule
 
 
 def reject_model(model: ModelVersion, *, by: User, reason: str, at: datetime) -> ModelVersion:
@@ -146,6 +202,56 @@ def reject_model(model: ModelVersion, *, by: User, reason: str, at: datetime) ->
         return candidate
 
 
+def _approve_by_rule(model: ModelVersion) -> None:
+    rule = ApprovalRule.objects.select_related("set_by").filter(series=model.series_id, enabled=True).first()
+    if rule is None:
+        return
+    found = by_rule(rule, model, champion_of(model.series_id))
+    if not found.won:
+        _log.info("%s waits for an approver: %s", model, found.text)
+        return
+    reason = f"By the rule of {rule.set_by} ({rule.margin:.1%} on every segment): {found.text}"
+    _approve(model, by=rule.set_by, reason=reason, at=model.registered_at, automatic=True)
+
+
+def _approve(model: ModelVersion, *, by: User, reason: str, at: datetime, automatic: bool = False) -> None:
+    champion = champion_of(model.series_id)
+    if champion is not None:
+        reason_of_it = f"Replaced by version {model.version}: {reason}"
+        _retire(champion, by=by, reason=reason_of_it, at=at, automatic=automatic)
+    model.status, model.approved_by, model.approved_at = ModelVersion.Status.CHAMPION, by, at
+    model.save(update_fields=("status", "approved_by", "approved_at"))
+    _put_live(model, Decision.Kind.APPROVE, by=by, reason=reason, at=at, automatic=automatic)
+
+
+def _retire(model: ModelVersion, *, by: User, reason: str, at: datetime, automatic: bool = False) -> None:
+    model.status = ModelVersion.Status.RETIRED
+    model.save(update_fields=("status",))
+    Decision.objects.create(
+        model=model, decision=Decision.Kind.RETIRE, by=by, reason=reason, at=at, automatic=automatic
+    )
+
+
+def _put_live(
+    model: ModelVersion, kind: Decision.Kind, *, by: User, reason: str, at: datetime, automatic: bool = False
+) -> None:
+    decision = Decision.objects.create(model=model, decision=kind, by=by, reason=reason, at=at, automatic=automatic)
+    request_publication(
+        model.series,
+        key=f"decision-{decision.pk}",
+        reason=f"{kind.label} version {model.version}: {reason}",
+        by=by,
+        at=at,
+    )
+
+
+def _by_whom(model: ModelVersion) -> str:
+    decision = model.decisions.select_related("by").last()
+    if decision is None:
+        return ""
+    return f" ({decision.get_decision_display().lower()} by {decision.by} at {decision.at:%Y-%m-%d %H:%M} UTC)"
+
+
 def _stated(reason: str) -> str:
     reason = reason.strip()
     if not reason:
@@ -159,8 +265,12 @@ def _lock_series(series: Series | int) -> None:
     Series.objects.select_for_update(no_key=True).get(pk=pk)
 
 
-def _lock_candidate(model: ModelVersion) -> ModelVersion:
+def _lock_model(model: ModelVersion) -> ModelVersion:
     _lock_series(model.series_id)
-    locked = ModelVersion.objects.select_for_update(of=("self",), no_key=True).select_related("series").get(pk=model.pk)
+    return ModelVersion.objects.select_for_update(of=("self",), no_key=True).select_related("series").get(pk=model.pk)
+
+
+def _lock_candidate(model: ModelVersion) -> ModelVersion:
+    locked = _lock_model(model)
     require_candidate(locked)
     return locked

@@ -7,10 +7,11 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
 from rest_framework import serializers
+from rest_framework.validators import UniqueValidator
 
 from portal.core.airflow import AirflowRunSerializer
 from portal.core.times import TimeField
-from portal.registry.models import Decision, ModelVersion
+from portal.registry.models import ApprovalRule, Decision, ModelVersion
 from portal.series.models import Series
 
 
@@ -21,7 +22,43 @@ class DecisionSerializer(serializers.ModelSerializer[Decision]):
 
     class Meta:
         model = Decision
-        fields = ("decision", "by", "reason", "at")
+        fields = ("number", "decision", "by", "reason", "at", "automatic", "previous_sha256", "sha256")
+
+
+class ChainSerializer(DecisionSerializer):
+    """A link of the chain of decisions over all series: what was decided about which model."""
+
+    series = serializers.CharField(source="model.series.slug", read_only=True)
+    version = serializers.IntegerField(source="model.version", read_only=True)
+
+    class Meta(DecisionSerializer.Meta):
+        fields = ("series", "model", "version", *DecisionSerializer.Meta.fields)  # type: ignore[assignment]
+        read_only_fields = fields
+
+
+class ApprovalRuleSerializer(serializers.ModelSerializer[ApprovalRule]):
+    """Whether candidates of a series are approved without asking, by which margin, and in whose name."""
+
+    series = serializers.SlugRelatedField(
+        slug_field="slug",
+        queryset=Series.objects.all(),
+        validators=[UniqueValidator(ApprovalRule.objects.all(), "The series has a rule already: change that one.")],
+    )
+    set_by = serializers.SlugRelatedField[User](slug_field="username", read_only=True)
+    reason = serializers.CharField(max_length=2000)
+
+    class Meta:
+        model = ApprovalRule
+        fields = ("id", "series", "enabled", "margin", "reason", "set_by", "set_at")
+        read_only_fields = ("set_at",)
+
+
+class RuleChangeSerializer(ApprovalRuleSerializer):
+    """A change of a rule: every one has its reason, and the series stays."""
+
+    series = serializers.SlugRelatedField[Series](slug_field="slug", read_only=True)
+    enabled = serializers.BooleanField(required=False)
+    margin = serializers.FloatField(required=False, min_value=0.0, max_value=1.0)
 
 
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
@@ -91,3 +128,11 @@ class ReasonSerializer(serializers.Serializer[dict[str, str]]):
     """Why a decision was taken."""
 
     reason = serializers.CharField(max_length=2000)
+
+
+class RollbackSerializer(ReasonSerializer):
+    """Why a champion is rolled back, and to which version; to the one that retired last where none is named."""
+
+    to = serializers.PrimaryKeyRelatedField(
+        queryset=ModelVersion.objects.select_related("series"), required=False, help_text="Id of a retired version"
+    )

@@ -40,7 +40,7 @@ def test_a_champion_without_an_approver_is_refused(candidate: Register) -> None:
 
 
 def test_an_approval_by_the_trainer_cannot_be_recorded(candidate: Register, people: People) -> None:
-    with pytest.raises(IntegrityError, match="cannot approve it"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="cannot put it live"), transaction.atomic():
         Decision.objects.create(model=candidate(), decision="approve", by=people["forecaster"], reason="my own", at=AT)
 
 

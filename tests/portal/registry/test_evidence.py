@@ -25,7 +25,7 @@ EVIDENCE = {
 
 
 def test_figures_stand_beside_the_baseline_and_the_champion() -> None:
-    rows = {row.metric.key: row for row in figures(EVIDENCE, champion={"metrics": {"mae": 150.0}}, unit="MW")}
+    rows = {row.metric.key: row for row in figures(EVIDENCE, champion={"mae": 150.0}, unit="MW")}
     assert list(rows) == ["mae", "mape", "mase", "coverage_80", "bias"]
     mae = rows["mae"]
     assert (mae.unit, mae.model, mae.baseline, mae.champion) == ("MW", 180.0, 400.0, 150.0)
@@ -142,7 +142,7 @@ def test_the_backtest_report_of_the_library_reads_as_evidence() -> None:
     model = create_model("seasonal_naive", timezone="Australia/Melbourne", horizon="24h")
     origins = daily_origins(history, timezone="Australia/Melbourne", horizon="24h", count=3)
     evidence = json.loads(json.dumps(backtest(model, history, origins=origins).to_dict()))
-    rows = {row.metric.key: row for row in figures(evidence, champion=evidence, unit="MW")}
+    rows = {row.metric.key: row for row in figures(evidence, champion=evidence["metrics"], unit="MW")}
     assert rows["mae"].model == rows["mae"].champion == pytest.approx(evidence["metrics"]["mae"])
     assert rows["mae"].baseline is not None
     assert {"crps", "peak_mae", "peak_bias", "peak_time_mae_hours"} <= set(rows), "the names of the library"

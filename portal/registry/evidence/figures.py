@@ -1,14 +1,12 @@
-"""Reading the evidence of a model: its backtest against the baseline and against the present champion.
-
-Evidence is JSON that the pipeline sent. What is missing or malformed in it is shown as missing; no page fails on it.
-"""
+"""The metrics of a whole backtest, beside those of the baseline and of a champion."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
+
+from portal.registry.evidence.reading import number_of, part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,14 +116,18 @@ def compare(value: float | None, other: float | None, *, ideal: float) -> Compar
 
 
 def figures(evidence: object, *, champion: object, unit: str) -> list[Figure]:
-    """Every known metric that the evidence of the model or of the champion holds. `unit` is the unit of the load."""
+    """Every known metric that the evidence of the model or `champion`, the champion's metrics, hold.
+
+    `unit` is the unit of the load.
+    """
+    other = champion if isinstance(champion, Mapping) else {}
     rows = [
         Figure(
             metric=metric,
             unit=metric.unit.format(unit=unit),
-            model=_number(_part(evidence, "metrics"), metric),
-            baseline=_number(_part(evidence, "baseline"), metric),
-            champion=_number(_part(champion, "metrics"), metric),
+            model=_scaled(part(evidence, "metrics"), metric),
+            baseline=_scaled(part(evidence, "baseline"), metric),
+            champion=_scaled(other, metric),
         )
         for metric in METRICS
     ]
@@ -147,38 +149,15 @@ def shown(value: float | None) -> str:
 
 def size(evidence: object) -> int | None:
     """How many pairs of forecast and truth the backtest compared."""
-    n = _part(evidence, "metrics").get("n")
-    return n if isinstance(n, int) else None
-
-
-def errors_by_lead_time(evidence: object) -> list[tuple[float, float]]:
-    """Points (middle of a block of lead times in hours, MAE in the unit of the load); empty where there are none."""
-    blocks = evidence.get("by_lead_time") if isinstance(evidence, Mapping) else None
-    points = []
-    for block in blocks if isinstance(blocks, list) else []:
-        if not isinstance(block, Mapping):
-            continue
-        start, end, error = block.get("lead_time_from"), block.get("lead_time_to"), block.get("mae")
-        if _finite(start) and _finite(end) and _finite(error) and min(start, end, error) >= 0:
-            points.append(((start + end) / 2, float(error)))
-    return sorted(points)
+    n = part(evidence, "metrics").get("n")
+    return n if isinstance(n, int) and not isinstance(n, bool) and abs(n) < 10**15 else None
 
 
 def baseline_error(evidence: object) -> float | None:
     """MAE of the baseline over all lead times, in the unit of the load."""
-    value = _part(evidence, "baseline").get("mae")
-    return float(value) if _finite(value) and value >= 0 else None
+    error = number_of(part(evidence, "baseline"), "mae")
+    return error if error is not None and error >= 0 else None
 
 
-def _part(evidence: object, name: str) -> Mapping[str, Any]:
-    part = evidence.get(name) if isinstance(evidence, Mapping) else None
-    return part if isinstance(part, Mapping) else {}
-
-
-def _number(metrics: Mapping[str, Any], metric: Metric) -> float | None:
-    value = metrics.get(metric.key)
-    return float(value) * metric.scale if _finite(value) else None
-
-
-def _finite(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _scaled(metrics: Mapping[str, Any], metric: Metric) -> float | None:
+    return number_of(metrics, metric.key, scale=metric.scale)
