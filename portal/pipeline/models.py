@@ -32,6 +32,8 @@ class DagRunRequest(OutboxEntry):
 
     class Meta:
         ordering = ("-requested_at", "-pk")
+        verbose_name = "run asked of Airflow"
+        verbose_name_plural = "runs asked of Airflow"
         constraints = (
             models.CheckConstraint(
                 condition=Q(claim__isnull=True, leased_until__isnull=True)
