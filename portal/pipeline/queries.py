@@ -16,7 +16,8 @@ def issue_time_after(series: Series, *, at: datetime) -> datetime | None:
 
     That is `at`, to the second, while the data are fresh then. A series whose data ended long ago (an archive that is
     replayed) is forecast from when the last of them became known, if they were fresh then. So an archive that was
-    delivered years late gives no forecast at all, and neither does a series without data.
+    delivered years late gives no forecast at all, and neither does a series without data; one whose values always come
+    later than that is left to the schedule of `publish_forecasts`.
     """
     newest = newest_observation(series, as_of=at)
     if newest is None:

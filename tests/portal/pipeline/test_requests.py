@@ -97,7 +97,7 @@ def test_a_request_of_a_transaction_that_is_rolled_back_is_never_sent(ask: Ask, 
 def test_celery_asks_as_soon_as_the_decision_is_committed(
     ask: Ask, airflow: AirflowStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(celery_app.conf, "task_always_eager", True)
+    monkeypatch.setitem(celery_app.conf, "task_always_eager", True)
     with transaction.atomic():
         request = ask()
         assert airflow.started == {}
