@@ -70,12 +70,14 @@ def _rows(columns: Columns, types: Mapping[str, str], *, null: str | None = None
     return rows.tobytes()
 
 
-def read_columns(query: str, parameters: Sequence[Any], *, types: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+def read_columns(
+    query: str, parameters: Sequence[Any] | Mapping[str, Any], *, types: Mapping[str, str]
+) -> dict[str, NDArray[Any]]:
     """The answer of `query` as one array per column, in its order and in native byte order; it must not give NULLs."""
     arrays = ", ".join(f"array_agg({name})" for name in types)
     with connection.cursor() as cursor:
         statement = f"SELECT {arrays} FROM ({query}) AS answer"  # noqa: S608  # our own names
-        bound = cursor.mogrify(statement, list(parameters))
+        bound = cursor.mogrify(statement, parameters)
     # Django's own cursors ask for texts.
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(bound, binary=True)

@@ -49,6 +49,41 @@ def read_duration(request: Request, name: str) -> timedelta:
         raise _refusal(name, text, "duration", "is not a duration of days, hours and minutes such as PT24H") from None
 
 
+def read_period(request: Request, *, longest: timedelta) -> tuple[datetime, datetime]:
+    """The half-open period of the parameters start and end, both required, in UTC. Raises Problem, naming one."""
+    for name in ("start", "end"):
+        require_parameter(request, name)
+    start, end = read_time(request, "start"), read_time(request, "end")
+    assert start is not None and end is not None, "both are given"  # noqa: S101, PT018
+    if end <= start:
+        raise _refusal("end", request.query_params["end"], "empty_period", "is not after start")
+    if end - start > longest:
+        raise _refusal("end", request.query_params["end"], "too_long", f"is more than {longest.days} days after start")
+    return start, end
+
+
+def read_flag(request: Request, name: str) -> bool:
+    """A parameter that is true or false; false where it is not given. Raises Problem, naming it."""
+    text = request.query_params.get(name, "false")
+    if text not in ("true", "false"):
+        raise _refusal(name, text, "boolean", "is neither true nor false")
+    return text == "true"
+
+
+def read_number(request: Request, name: str, *, default: float, lowest: float, highest: float) -> float:
+    """A number within bounds; `default` where it is not given. Raises Problem, naming it."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        raise _refusal(name, text, "number", "is not a number") from None
+    if not lowest <= number <= highest:
+        raise _refusal(name, text, "out_of_range", f"is not between {lowest:g} and {highest:g}")
+    return number
+
+
 def _placed(text: str) -> datetime:
     # A plus that was not escaped arrives as a space.
     text = text[:11] + text[11:].replace(" ", "+")

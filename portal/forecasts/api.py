@@ -1,4 +1,4 @@
-"""``/api/v1/``: publish forecasts, the latest one, the ledger, scores."""
+"""``/api/v1/``: publish forecasts, the ledger, scores."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import pyarrow as pa
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,21 +21,19 @@ from rest_framework.views import APIView
 from portal.core.columnar import ARROW_STREAM, PARQUET, TABLE_PARSERS, TABLE_RENDERERS
 from portal.core.idempotency import idempotent
 from portal.core.negotiation import JSON
-from portal.core.parameters import TimeFilter, read_time, require_parameter, time_parameter
+from portal.core.parameters import TimeFilter
 from portal.core.problems import Problem
 from portal.forecasts import operations, queries
 from portal.forecasts.models import ForecastRun, ForecastScore
 from portal.forecasts.serializers import (
     MOST_SCORES,
     ForecastRunSerializer,
-    ForecastSerializer,
     ForecastValueSerializer,
     PublishedSerializer,
     RecordedScoresSerializer,
     ScoreRequestSerializer,
     ScoreSerializer,
 )
-from portal.series.models import Series
 
 
 class ForecastsBulkView(APIView):
@@ -64,44 +61,19 @@ class ForecastsBulkView(APIView):
         )
 
 
-class LatestForecastView(APIView):
-    """The forecast to go by."""
-
-    permissions_by_method = {"GET": "forecasts.view_forecastrun"}  # noqa: RUF012
-
-    @extend_schema(
-        operation_id="forecasts_latest",
-        parameters=[
-            OpenApiParameter("series", required=True, description="Slug"),
-            time_parameter("as_of", "The newest run issued then or before; of all runs by default"),
-        ],
-        responses=ForecastSerializer,
-    )
-    def get(self, request: Request) -> Response:
-        """The newest run of a series with its values, in UTC and on the clock of the series."""
-        slug = require_parameter(request, "series")
-        series = Series.objects.filter(slug=slug).first()
-        if series is None:
-            raise NotFound(f"There is no series {slug}.")
-        as_of = read_time(request, "as_of")
-        run = queries.latest_run(series, as_of=as_of)
-        if run is None:
-            until = f" by {as_of:%Y-%m-%dT%H:%M:%SZ}" if as_of is not None else ""
-            raise NotFound(f"No forecast of {series} has been issued{until}.")
-        return Response(ForecastSerializer(run).data)
-
-
 class ForecastRunFilter(django_filters.FilterSet):
     """What the ledger can be narrowed by; the issue period is half-open."""
 
     series = django_filters.CharFilter("series__slug")
+    issue_time = TimeFilter("issue_time")
     issued_from = TimeFilter("issue_time", lookup_expr="gte")
     issued_to = TimeFilter("issue_time", lookup_expr="lt")
     rung = django_filters.ChoiceFilter(choices=ForecastRun.Rung.choices)
+    adjusts = django_filters.NumberFilter("adjusts", min_value=1, max_value=2**63 - 1)
 
     class Meta:
         model = ForecastRun
-        fields = ("series", "rung")
+        fields = ("series", "rung", "adjusts")
 
 
 class ForecastRunViewSet(viewsets.ReadOnlyModelViewSet[ForecastRun]):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
-from portal.forecasts.api import ForecastRunViewSet, ForecastsBulkView, LatestForecastView, ScoreViewSet
+from portal.forecasts.api import ForecastRunViewSet, ForecastsBulkView, ScoreViewSet
+from portal.forecasts.ledger.api import AsKnownView, ByLeadTimeView, LatestForecastView, RevisionView
+from portal.forecasts.overrides.api import OverrideView, ValueAddedView
+
+RUN = r"(?P<pk>\d{1,18})"
 
 router = SimpleRouter()
 router.register("forecast-runs", ForecastRunViewSet, basename="forecast-runs")
@@ -14,5 +18,10 @@ router.register("scores", ScoreViewSet, basename="scores")
 urlpatterns = [
     path("forecasts/bulk/", ForecastsBulkView.as_view(), name="forecasts-bulk"),
     path("forecasts/latest/", LatestForecastView.as_view(), name="forecasts-latest"),
+    path("forecasts/as-known/", AsKnownView.as_view(), name="forecasts-as-known"),
+    path("forecasts/by-lead-time/", ByLeadTimeView.as_view(), name="forecasts-by-lead-time"),
+    path("overrides/value-added/", ValueAddedView.as_view(), name="overrides-value-added"),
+    re_path(rf"^forecast-runs/{RUN}/revision/$", RevisionView.as_view(), name="forecast-runs-revision"),
+    re_path(rf"^forecast-runs/{RUN}/override/$", OverrideView.as_view(), name="forecast-runs-override"),
     *router.urls,
 ]

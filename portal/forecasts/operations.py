@@ -46,11 +46,10 @@ def publish_forecasts(table: pa.Table, *, by: User) -> list[Published]:
         stored = [_find(run) for run in runs]
         new = [run for run, there in zip(runs, stored, strict=True) if there is None]
         created = iter(store_runs(new))
-        published = [
+        return [
             _describe(run, there.pk, "unchanged") if there else _describe(run, next(created), "created")
             for run, there in zip(runs, stored, strict=True)
         ]
-    return published
 
 
 def lock_ledger(series: Iterable[int]) -> None:

@@ -23,17 +23,26 @@ _TYPES = {"valid_time": "timestamptz", "quantile": "float8", "value": "float8"}
 def runs() -> QuerySet[ForecastRun]:
     """The ledger, newest first, with what its rows are shown with."""
     return (
-        ForecastRun.objects.select_related("series", "model")
+        ForecastRun.objects.select_related("series", "model", "adjusted_by")
         .defer("model__evidence", "model__parameters")
         .order_by("-issue_time", "-pk")
     )
 
 
-def latest_run(series: Series, *, as_of: datetime | None = None) -> ForecastRun | None:
-    """The newest run issued at or before `as_of` (None: of all); of one issue time, the one published last."""
+def latest_run(
+    series: Series, *, as_of: datetime | None = None, published_by: datetime | None = None, originals: bool = False
+) -> ForecastRun | None:
+    """The newest run issued at or before `as_of` and in the ledger at `published_by` (None: whenever).
+
+    Of one issue time it is the one published last, an adjustment therefore, unless `originals` leaves those out.
+    """
     issued = runs().filter(series=series)
     if as_of is not None:
         issued = issued.filter(issue_time__lte=as_of)
+    if published_by is not None:
+        issued = issued.filter(published_at__lte=published_by)
+    if originals:
+        issued = issued.exclude(rung=ForecastRun.Rung.OVERRIDE)
     return issued.first()
 
 

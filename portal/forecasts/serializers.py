@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from django.contrib.auth.models import User
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -21,6 +22,7 @@ class ForecastRunSerializer(serializers.ModelSerializer[ForecastRun]):
 
     series = serializers.SlugRelatedField[Series](slug_field="slug", read_only=True)
     model = ChampionSerializer(read_only=True, allow_null=True)
+    adjusted_by = serializers.SlugRelatedField[User](slug_field="username", read_only=True)
 
     class Meta:
         model = ForecastRun
@@ -32,6 +34,10 @@ class ForecastRunSerializer(serializers.ModelSerializer[ForecastRun]):
             "data_cutoff",
             "rung",
             "reason",
+            "publisher",
+            "adjusts",
+            "adjusted_by",
+            "adjustment",
             "quantiles",
             "valid_from",
             "valid_until",
@@ -47,6 +53,7 @@ class ForecastSerializer(serializers.ModelSerializer[ForecastRun]):
     unit = serializers.CharField(source="series.unit", read_only=True)
     timezone = serializers.CharField(source="series.timezone", read_only=True)
     model = ChampionSerializer(read_only=True, allow_null=True)
+    adjusted_by = serializers.SlugRelatedField[User](slug_field="username", read_only=True)
     values = serializers.SerializerMethodField()
 
     class Meta:
@@ -61,7 +68,12 @@ class ForecastSerializer(serializers.ModelSerializer[ForecastRun]):
             "model",
             "rung",
             "reason",
+            "publisher",
+            "adjusts",
+            "adjusted_by",
+            "adjustment",
             "quantiles",
+            "published_at",
             "values",
         )
 

@@ -44,7 +44,8 @@ def test_the_latest_forecast_comes_with_its_facts_and_values(
     champion: ModelVersion, forecast: Forecast, publish: Publish, latest: Latest
 ) -> None:
     (run,) = publish(forecast([4000.0, 4100.5], model=champion, cutoff=ISSUED - STEP))
-    assert latest() == {
+    answer = latest()
+    assert answer == {
         "id": run["id"],
         "series": "victoria",
         "unit": "MW",
@@ -54,7 +55,12 @@ def test_the_latest_forecast_comes_with_its_facts_and_values(
         "model": {"id": champion.pk, "version": 1, "kind": "arima"},
         "rung": "champion",
         "reason": "",
+        "publisher": "pipeline",
+        "adjusts": None,
+        "adjusted_by": None,
+        "adjustment": {},
         "quantiles": [0.1, 0.5, 0.9],
+        "published_at": answer["published_at"],
         "values": [
             {
                 "valid_time": "2014-11-01T13:00:00Z",

@@ -1,0 +1,1 @@
+"""What people change of a published forecast, as runs of their own beside the one that they adjust."""
