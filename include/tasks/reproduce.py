@@ -25,13 +25,19 @@ class NotReproduced(Refusal):
     """A run cannot be made again as it was published; the message names the first difference."""
 
 
+class NotReproducible(Refusal):
+    """A run was not computed by the library, so that nothing here could make it again."""
+
+
 @dataclass(frozen=True)
 class Reproduced:
-    """A run as it was made again; `values` are MW by valid time (UTC) and quantile."""
+    """A run as it was made again, and from what; `values` are MW by valid time (UTC) and quantile."""
 
     run: int
     series: str
     rung: str
+    origin: str
+    largest_difference: float
     values: pd.DataFrame = field(repr=False)
 
 
@@ -39,33 +45,83 @@ def reproduce_run(portal: Portal, run_id: int, settings: Settings) -> Reproduced
     """Make a published run again and compare it with the ledger, whatever was corrected or became known since.
 
     `settings` are those of the publication (`context_days`, `horizon`); the quantiles are the run's own. What else may
-    not have changed is the series itself: its covariates and their weights.
+    not have changed is the series itself: its covariates and their weights. What a person adjusted is made again from
+    the run that was adjusted, as the ledger has it; a copy of a run that the library did not compute, from that run.
 
     Raises:
         NotReproduced: naming the first valid time and quantile that differ, with both values.
+        NotReproducible: the portal computed it, not the library.
         NotFound: there is no such run, or no such model any more.
         PipelineError: the artifact is missing or damaged, or nothing was known at the cut-off.
     """
     run = portal.forecast_run(run_id)
     published = portal.forecast_values(run_id)
-    made = _made_again(portal, run, settings.model_copy(update={"quantiles": tuple(published.columns)}))
+    origin, made = _made_again(portal, run, settings.model_copy(update={"quantiles": tuple(published.columns)}))
     again = made.reindex(index=published.index)
     _compare(run, published, again)
     _log.info("run %d of %s, by %s: %d values are reproduced", run_id, run["series"], run["rung"], published.size)
-    return Reproduced(run=run_id, series=run["series"], rung=run["rung"], values=again)
+    return Reproduced(
+        run=run_id,
+        series=run["series"],
+        rung=run["rung"],
+        origin=origin,
+        largest_difference=float(np.abs(again.to_numpy() - published.to_numpy()).max()),
+        values=again,
+    )
 
 
-def _made_again(portal: Portal, run: dict[str, Any], settings: Settings) -> pd.DataFrame:
+def _made_again(portal: Portal, run: dict[str, Any], settings: Settings) -> tuple[str, pd.DataFrame]:
+    """From what, and the values."""
+    if run["rung"] == "override":
+        original = portal.forecast_values(run["adjusts"])
+        return f"from run {run['adjusts']} and its adjustment", _adjusted(original, run["adjustment"])
+    source = _copied_from(portal, run) if run["rung"] == "earlier_run" else None
+    if source is not None and ("guard" in (run["publisher"], source["publisher"]) or source["adjusts"] is not None):
+        return f"as a copy of run {source['id']}", portal.forecast_values(source["id"])
+    if run["publisher"] == "guard":
+        raise NotReproducible(
+            f"the deadline guard computed it in the portal, as {run['rung']}; the library cannot make it again"
+        )
+    return _computed_again(portal, run, settings)
+
+
+def _copied_from(portal: Portal, run: dict[str, Any]) -> dict[str, Any] | None:
+    """The newest run before it of the same model and data, which covers all of its period."""
+    cutoff, issued = (pd.Timestamp(run[name]).to_pydatetime() for name in ("data_cutoff", "issue_time"))
+    for earlier in portal.forecast_runs(run["series"], issued_from=cutoff, issued_to=issued):
+        same = all(earlier[name] == run[name] for name in ("model", "data_cutoff", "quantiles"))
+        if same and pd.Timestamp(earlier["valid_until"]) >= pd.Timestamp(run["valid_until"]):
+            return earlier
+    return None
+
+
+def _adjusted(original: pd.DataFrame, adjustment: dict[str, Any]) -> pd.DataFrame:
+    """As the portal adjusts: a percentage scales every quantile, values move them all by what the median moves."""
+    made = original.copy()
+    start, end = pd.Timestamp(adjustment["start"]), pd.Timestamp(adjustment["end"])
+    inside = (made.index >= start) & (made.index < end)
+    if adjustment["kind"] == "percentage":
+        made.loc[inside] *= 1 + adjustment["percentage"] / 100
+    else:
+        medians = np.broadcast_to(adjustment["values"], inside.sum())  # one value alone is for every interval
+        made.loc[inside] += (medians - made.loc[inside, 0.5].to_numpy())[:, None]
+        made.loc[inside, 0.5] = medians
+    return made
+
+
+def _computed_again(portal: Portal, run: dict[str, Any], settings: Settings) -> tuple[str, pd.DataFrame]:
     """From the cut-off on. It is the issue time, unless the run is an earlier one issued again: then that one's."""
     series = portal.series(run["series"])
     cutoff = pd.Timestamp(run["data_cutoff"])
     moment = cutoff.to_pydatetime()
     step, end = resolution_of(series), pd.Timestamp(run["valid_until"])
     index = pd.date_range(cutoff.ceil(step), end, freq=step, inclusive="left", name="valid_time")
+    known = f"what was known at {run['data_cutoff']}"
     if run["model"] is None:
-        return naive_forecast(portal, series, index, known_at=moment, settings=settings)
+        return f"from {known}", naive_forecast(portal, series, index, known_at=moment, settings=settings)
     version = portal.model(run["model"]["id"])
-    return model_forecast(portal, series, version, index, issue_time=moment, settings=settings)
+    values = model_forecast(portal, series, version, index, issue_time=moment, settings=settings)
+    return f"from the artifact of version {version['version']} and {known}", values
 
 
 def _compare(run: dict[str, Any], published: pd.DataFrame, again: pd.DataFrame) -> None:
