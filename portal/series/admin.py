@@ -48,7 +48,7 @@ class SeriesAdmin(SimpleHistoryAdmin, ModelAdmin):
     fieldsets = (
         (None, {"fields": (("slug", "name"), ("quantity", "unit"), ("resolution", "timezone"))}),
         ("Calendar and place", {"fields": (("country", "subdivision"), ("latitude", "longitude"))}),
-        ("Use", {"fields": ("preprocessing", ("allows_export", "scheduled"))}),
+        ("Use", {"fields": ("preprocessing", "external_forecast", ("allows_export", "scheduled"))}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Series | None = None) -> tuple[str, ...]:

@@ -15,6 +15,10 @@ class CatalogError(Exception):
     """The catalog cannot be loaded; the message names the entry and what is wrong with it."""
 
 
+_OTHERS = ("covariates", "external_forecast", "champion")
+"""Fields of a series that speak of other series, or of models."""
+
+
 def load_catalog(catalog: Mapping[str, Any]) -> list[str]:
     """Make the series and sources of `catalog` be as it says, all or none; others are left alone.
 
@@ -26,11 +30,13 @@ def load_catalog(catalog: Mapping[str, Any]) -> list[str]:
     with transaction.atomic():
         entries = _entries(catalog, "series")
         for entry in entries:
-            plain = {name: value for name, value in entry.items() if name not in ("covariates", "champion")}
+            plain = {name: value for name, value in entry.items() if name not in _OTHERS}
             _apply("series", Series, SeriesSerializer, plain, changes)
         # Once all series are there: they refer to each other in any order.
         for entry in entries:
             _apply_covariates(entry, changes)
+            if "external_forecast" in entry:
+                _apply("series", Series, SeriesSerializer, entry, changes, only=("external_forecast",))
         for entry in _entries(catalog, "sources"):
             _apply("source", Source, SourceSerializer, entry, changes)
     return changes
@@ -43,9 +49,18 @@ def _entries(catalog: Mapping[str, Any], kind: str) -> Sequence[dict[str, Any]]:
     return entries
 
 
-def _apply(kind: str, model: Any, serializer_class: Any, entry: dict[str, Any], changes: list[str]) -> None:
+def _apply(
+    kind: str,
+    model: Any,
+    serializer_class: Any,
+    entry: dict[str, Any],
+    changes: list[str],
+    *,
+    only: Sequence[str] = (),
+) -> None:
     there = model.objects.select_for_update(no_key=True).filter(slug=entry["slug"]).first()
-    serializer = serializer_class(there, data=entry)
+    facts = {name: entry[name] for name in only} or entry
+    serializer = serializer_class(there, data=facts, partial=bool(only))
     if unknown := set(entry) - set(serializer.fields):
         raise CatalogError(f"{kind} {entry['slug']}: there is no field {', '.join(sorted(unknown))}")
     if not serializer.is_valid():

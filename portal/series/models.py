@@ -101,6 +101,12 @@ class Series(models.Model):
     def __str__(self) -> str:
         return self.slug
 
+    def clean(self) -> None:
+        """A series and somebody else's forecast of it fit each other: see `portal.series.external_forecast`."""
+        from portal.series.external_forecast import check_series
+
+        check_series(self)
+
 
 class Covariate(models.Model):
     """A series that helps to forecast another; several of one name are averaged by weight."""

@@ -79,6 +79,8 @@ def weather_forecasts(
 def series_with_details() -> QuerySet[Series]:
     """Series by slug with `covariates` and `champions` (none or one), in three queries however many there are."""
     champions = ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION).only("series", "version", "kind")
-    return Series.objects.prefetch_related(
-        "covariates__series", Prefetch("model_versions", queryset=champions, to_attr="champions")
-    ).order_by("slug")
+    return (
+        Series.objects.select_related("external_forecast")
+        .prefetch_related("covariates__series", Prefetch("model_versions", queryset=champions, to_attr="champions"))
+        .order_by("slug")
+    )

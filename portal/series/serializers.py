@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from portal.core.resolution import DurationField
 from portal.registry.models import ModelVersion
+from portal.series.external_forecast import check_series
 from portal.series.models import Covariate, Series, Source
 from portal.series.source_kinds import check_source
 from portal.series.validators import validate_resolution
@@ -60,6 +61,13 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
     latitude = DegreesField(max_value=90, help_text="Degrees north")
     longitude = DegreesField(max_value=180, help_text="Degrees east")
     covariates = CovariateSerializer(many=True, required=False)
+    external_forecast = serializers.SlugRelatedField(
+        slug_field="slug",
+        queryset=Series.objects.all(),
+        allow_null=True,
+        required=False,
+        help_text="Slug of somebody else's forecast of this load",
+    )
     champion = serializers.SerializerMethodField()
 
     class Meta:
@@ -78,6 +86,7 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
             "allows_export",
             "preprocessing",
             "scheduled",
+            "external_forecast",
             "covariates",
             "champion",
         )
@@ -95,7 +104,16 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
         missing = [name for name, degrees in place.items() if degrees is None]
         if len(missing) == 1:
             raise serializers.ValidationError({missing[0]: "A place has a latitude and a longitude, or neither."})
+        self._check_external_forecast(attrs)
         return attrs
+
+    def _check_external_forecast(self, attrs: dict[str, Any]) -> None:
+        there = {name: getattr(self.instance, name) for name in _COMPARED} if self.instance is not None else {}
+        facts = {name: value for name, value in attrs.items() if name in _COMPARED}
+        try:
+            check_series(Series(**{**there, **facts}))
+        except ModelValidationError as error:
+            raise serializers.ValidationError(error.message_dict) from error
 
     def validate_slug(self, slug: str) -> str:
         if self.instance is not None and slug != self.instance.slug:
@@ -108,6 +126,10 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
         if len({(covariate["name"], covariate["series"].pk) for covariate in covariates}) < len(covariates):
             raise serializers.ValidationError("A series comes twice under one name.")
         return covariates
+
+
+_COMPARED = ("id", "slug", "quantity", "unit", "resolution", "external_forecast")
+"""The facts of a series that somebody else's forecast must fit."""
 
 
 class SourceSerializer(serializers.ModelSerializer[Source]):
