@@ -48,9 +48,14 @@ def ensure_default_rules() -> list[AlertRule]:
     """A rule per signal that mails the operators, each made where no rule for its signal exists yet."""
     return [
         AlertRule.objects.filter(signal=signal).order_by("pk").first()
-        or AlertRule.objects.create(signal=signal, name=name)
+        or AlertRule.objects.create(signal=signal, name=name, minimum_severity=_least_severity(signal))
         for signal, name in DEFAULT_RULES.items()
     ]
+
+
+def _least_severity(signal: AlertRule.Signal) -> AlertRule.Severity:
+    """That of the signal itself, where it has one: a rule that asks for more would never fire."""
+    return FORECAST_SIGNALS[signal][2] if signal in FORECAST_SIGNALS else AlertRule.Severity.FATAL
 
 
 def change_rule(rule: AlertRule, *, by: User, changes: Mapping[str, Any]) -> AlertRule:
