@@ -1,4 +1,4 @@
-"""Measure, then write docs/benchmarks/: accuracy and cost beside other libraries, ingest beside raw SQL."""
+"""Measure, then write docs/benchmarks/: accuracy and cost beside other libraries, ingest beside raw SQL, a replay."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from tests.benchmarks import machine, picture, report, results, runner, scaling,
 SCRATCH = sources.ROOT / "build" / "benchmarks"
 DOCUMENTS = sources.ROOT / "docs" / "benchmarks"
 OUTER = "../shared/bench"
-PARTS = ("accuracy", "ingest")
+PARTS = ("accuracy", "ingest", "replay")
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of a run; with make, in BENCH_ARGS."""
     made = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    made.add_argument("--only", choices=PARTS, help="one part: accuracy beside other libraries, ingest beside raw SQL")
+    made.add_argument(
+        "--only",
+        choices=PARTS,
+        help="one part: accuracy beside other libraries, ingest beside raw SQL, a year replayed through Airflow",
+    )
+    made.add_argument("--days", type=int, help="that are replayed; default: the year")
     made.add_argument("--repetitions", type=int, default=7, help="of each measurement of ingest")
     made.add_argument("--cases", type=_names, default=(), help="DATASET:SERIES,…; default: those of the protocol")
     made.add_argument("--all", action="store_true", help="every series that the harness has data of")
@@ -41,14 +46,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, write, and say where; a failed model fails no run, a wrong option does."""
+    """Measure, write, and say where; a failed model fails no run, a wrong option or a score that is wrong does."""
     given = sys.argv[1:] if arguments is None else arguments
     asked = parser().parse_args(given)
-    if asked.only != "ingest" and (refused := _accuracy(asked, given)):
+    parts = PARTS if asked.only is None else (asked.only,)
+    if "accuracy" in parts and (refused := _accuracy(asked, given)):
         return refused
-    if asked.only != "accuracy":
+    if "ingest" in parts:
         _ingest(asked, given)
-    return 0
+    return _replay(asked, given) if "replay" in parts else 0
 
 
 def _ingest(asked: argparse.Namespace, given: list[str]) -> None:
@@ -56,15 +62,41 @@ def _ingest(asked: argparse.Namespace, given: list[str]) -> None:
     from tests.benchmarks import ingest, ingest_report
 
     runner.use_all_cpus()
-    facts = {**machine.facts(), "processor": f"{machine.processor()}, {os.cpu_count()} CPUs, shared by all"}
     measured = ingest.measure(asked.repetitions)
-    asked.output.mkdir(parents=True, exist_ok=True)
     text = ingest_report.as_markdown(
-        measured, commit=machine.commit(), date=asked.date, command=_command(given), machine=facts
+        measured, commit=machine.commit(), date=asked.date, command=_command(given), machine=_shared_machine()
     )
-    (asked.output / "ingest.md").write_text(text, encoding="utf-8")
+    _write(asked.output / "ingest.md", text)
+
+
+def _replay(asked: argparse.Namespace, given: list[str]) -> int:
+    # Imported here: Airflow and the services are not needed for the other parts.
+    from stack.errors import StackError
+    from stack.progress import Progress
+    from tests.benchmarks import replay, replay_report
+
+    runner.use_all_cpus()
+    try:
+        replayed = replay.measure(asked.days, home=asked.scratch / "replay", progress=Progress())
+    except (StackError, ValueError) as error:
+        print(f"[gridcast] {error}", file=sys.stderr)
+        return 1
+    text = replay_report.as_markdown(
+        replayed, commit=machine.commit(), date=asked.date, command=_command(given), machine=_shared_machine()
+    )
+    _write(asked.output / "replay.md", text)
+    return 0 if replayed.is_right else 1
+
+
+def _shared_machine() -> dict[str, str]:
+    return {**machine.facts(), "processor": f"{machine.processor()}, {os.cpu_count()} CPUs, shared by all"}
+
+
+def _write(document: Path, text: str) -> None:
+    document.parent.mkdir(parents=True, exist_ok=True)
+    document.write_text(text, encoding="utf-8")
     print(text.partition("## How")[0])
-    print(f"written: {asked.output / 'ingest.md'}")
+    print(f"written: {document}")
 
 
 def _accuracy(asked: argparse.Namespace, given: list[str]) -> int:
