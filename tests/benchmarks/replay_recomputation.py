@@ -20,11 +20,13 @@ TOLERANCE = 1e-9
 """Relative, and in MW (or hours, or a share) where a figure is about zero: sums round differently in another order."""
 BLOCK_HOURS = 6
 WEEK = timedelta(weeks=1)
+KEPT = {"n", "mae", "rmse", "mape", "pinball", "coverage_80", "bias", "baseline", "by_lead_time"}
+"""What every score says."""
 NAIVE_FIGURES = ("n", "mae", "rmse", "mape", "bias")
 """Of the naive's point forecast; its interval is the library's own model, not a fact of the file."""
 NOT_FROM_THE_FILE = {
-    *("id", "forecast_run", "series", "issue_time", "as_of", "recorded_at", "airflow", "actuals_sha256"),
-    *("external", "attribution"),
+    *("id", "forecast_run", "series", "issue_time", "rung", "model", "as_of", "recorded_at", "airflow"),
+    *("actuals_sha256", "external", "attribution"),
 }
 """Of a stored score: what names it, and comparisons with what the file does not hold."""
 
@@ -78,13 +80,15 @@ def scored_again(
     truth = {moment: load for moment in forecast if (load := loads.known(moment, at=as_of)) is not None}
     naive = {moment: {0.5: naive_load(loads, moment, known_at=issue_time)} for moment in truth}
     own, baseline = _figures(truth, forecast), _figures(truth, naive)
+    by_day = _by_day(loads, truth, forecast, naive)
     return {
         "expected": len(forecast),
         **own,
-        **_peaks(loads, truth, forecast),
+        **_peaks([day for day in by_day if day["peak_error"] is not None]),
         "skill": 1 - own["mae"] / baseline["mae"],
         "baseline": {name: baseline[name] for name in NAIVE_FIGURES},
-        "by_lead_time": _by_lead_time(truth, forecast, issue_time=issue_time),
+        "by_lead_time": _by_lead_time(truth, forecast, naive, issue_time=issue_time),
+        "by_day": [{name: value for name, value in day.items() if name != "peak_late_hours"} for day in by_day],
     }
 
 
@@ -136,8 +140,18 @@ def _figures(truth: Mapping[datetime, float], forecast: Mapping[datetime, Levels
     }
 
 
+def _beside_naive(
+    truth: Mapping[datetime, float], forecast: Mapping[datetime, Levels], naive: Mapping[datetime, Levels]
+) -> dict[str, Any]:
+    return {**_figures(truth, forecast), "naive_mae": _figures(truth, naive)["mae"]}
+
+
 def _by_lead_time(
-    truth: Mapping[datetime, float], forecast: Mapping[datetime, Levels], *, issue_time: datetime
+    truth: Mapping[datetime, float],
+    forecast: Mapping[datetime, Levels],
+    naive: Mapping[datetime, Levels],
+    *,
+    issue_time: datetime,
 ) -> list[dict[str, Any]]:
     length = timedelta(hours=BLOCK_HOURS)
     blocks: dict[int, dict[datetime, float]] = {}
@@ -147,30 +161,44 @@ def _by_lead_time(
         {
             "lead_time_from": float(number * BLOCK_HOURS),
             "lead_time_to": float((number + 1) * BLOCK_HOURS),
-            **_figures(part, forecast),
+            **_beside_naive(part, forecast, naive),
         }
         for number, part in sorted(blocks.items())
     ]
 
 
-def _peaks(loads: Loads, truth: Mapping[datetime, float], forecast: Mapping[datetime, Levels]) -> dict[str, Any]:
-    """Of the local days that are forecast and known whole: how far off the peak is, and its time."""
-    sizes, hours = [], []
+def _by_day(
+    loads: Loads,
+    truth: Mapping[datetime, float],
+    forecast: Mapping[datetime, Levels],
+    naive: Mapping[datetime, Levels],
+) -> list[dict[str, Any]]:
+    """Per local day; of those that are forecast and known whole, how far off the peak is, and how late."""
+    rows = []
     for day in sorted({moment.astimezone(loads.zone).date() for moment in truth}):
         begin, end = (
             datetime.combine(each, time(), tzinfo=loads.zone).astimezone(UTC) for each in (day, day + timedelta(days=1))
         )
         moments = [begin + number * loads.step for number in range((end - begin) // loads.step)]
-        if not all(moment in truth for moment in moments):
-            continue
-        happened = max(moments, key=lambda moment: truth[moment])
-        expected = max(moments, key=lambda moment: forecast[moment][0.5])
-        sizes.append(forecast[expected][0.5] - truth[happened])
-        hours.append(abs(expected - happened) / timedelta(hours=1))
+        part = {moment: truth[moment] for moment in moments if moment in truth}
+        size = late = None
+        if len(part) == len(moments):
+            happened = max(moments, key=lambda moment: truth[moment])
+            expected = max(moments, key=lambda moment: forecast[moment][0.5])
+            size = forecast[expected][0.5] - truth[happened]
+            late = (expected - happened) / timedelta(hours=1)
+        figures = _beside_naive(part, forecast, naive)
+        rows.append({"date": day.isoformat(), **figures, "peak_error": size, "peak_late_hours": late})
+    return rows
+
+
+def _peaks(whole_days: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    if not whole_days:
+        return dict.fromkeys(("peak_mae", "peak_bias", "peak_time_mae_hours"))
     return {
-        "peak_mae": _mean([abs(size) for size in sizes]) if sizes else None,
-        "peak_bias": _mean(sizes) if sizes else None,
-        "peak_time_mae_hours": _mean(hours) if hours else None,
+        "peak_mae": _mean([abs(day["peak_error"]) for day in whole_days]),
+        "peak_bias": _mean([day["peak_error"] for day in whole_days]),
+        "peak_time_mae_hours": _mean([abs(day["peak_late_hours"]) for day in whole_days]),
     }
 
 
@@ -191,30 +219,33 @@ class Findings:
     unchecked: set[str] = field(default_factory=set)
     """Names of figures that are stored and that nothing here computes."""
 
-    def compare(self, where: str, stored: Any, again: Any) -> None:
-        """Hold what is stored against what was computed, down to its numbers."""
+    def compare(self, where: str, name: str, stored: Any, again: Any) -> None:
+        """Hold a figure of the run `where`, or a table of figures, against what was computed."""
         if isinstance(again, Mapping) and isinstance(stored, Mapping):
-            for name, value in again.items():
-                self.compare(f"{where}, {name}", stored.get(name), value)
+            more = {part for part, value in stored.items() if part not in again and value is not None}
+            self.unchecked |= {f"{name} {part}" for part in more}
+            for part, value in again.items():
+                if part in stored:
+                    self.compare(where, f"{name} {part}", stored[part], value)
         elif isinstance(again, list) and isinstance(stored, list):
             if len(stored) != len(again):
-                self.mismatches.append(f"{where}: {len(stored)} rows are stored, {len(again)} expected")
-            for number, (one, other) in enumerate(zip(stored, again, strict=False)):
-                self.compare(f"{where}[{number}]", one, other)
+                self.mismatches.append(f"{where}, {name}: {len(stored)} rows are stored, {len(again)} expected")
+            for one, other in zip(stored, again, strict=False):
+                self.compare(where, name, one, other)
         else:
-            self._compare_numbers(where, stored, again)
+            self._compare_figure(f"{where}, {name}", stored, again)
 
-    def _compare_numbers(self, where: str, stored: Any, again: Any) -> None:
+    def _compare_figure(self, what: str, stored: Any, again: Any) -> None:
         self.figures += 1
-        if stored is None or again is None:
-            if stored is not again:
-                self.mismatches.append(f"{where}: {stored} is stored, {again} computed")
-            return
-        size = max(abs(stored), abs(again))
-        difference = abs(stored - again) / (size if size > 1 else 1)
-        self.largest = max(self.largest, difference)
-        if not difference <= TOLERANCE:
-            self.mismatches.append(f"{where}: {stored!r} is stored, {again!r} computed")
+        if isinstance(stored, int | float) and isinstance(again, int | float):
+            size = max(abs(stored), abs(again))
+            difference = abs(stored - again) / (size if size > 1 else 1)
+            self.largest = max(self.largest, difference)
+            same = difference <= TOLERANCE
+        else:
+            same = stored == again
+        if not same:
+            self.mismatches.append(f"{what}: {stored!r} is stored, {again!r} computed")
 
 
 @dataclass(frozen=True)
@@ -267,10 +298,13 @@ def _check_score(
     forecast, issue_time = forecasts[run["id"]], parse_time(run["issue_time"])
     again = scored_again(loads, forecast, issue_time=issue_time, as_of=parse_time(score["as_of"]))
     if score.get("stability"):
-        again["stability"] = changed(forecast, forecasts[score["stability"]["against_run"]])
-    # A portal of an earlier version keeps fewer figures.
-    found.compare(where, score, {name: value for name, value in again.items() if name in score})
-    found.unchecked |= set(score) - set(again) - NOT_FROM_THE_FILE
+        against = score["stability"]["against_run"]
+        again["stability"] = {"against_run": against, **changed(forecast, forecasts[against])}
+    found.mismatches += [f"{where} has no {name} in its score" for name in sorted(KEPT - set(score))]
+    found.unchecked |= {name for name in set(score) - set(again) - NOT_FROM_THE_FILE if score[name]}
+    for name, value in again.items():
+        if name in score:
+            found.compare(where, name, score[name], value)
 
 
 def _holes(

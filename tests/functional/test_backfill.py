@@ -1,18 +1,34 @@
-"""A backfill of past days, asked for once in Airflow, beside what a run of the present has read."""
+"""Backfills of past days, each asked for once in Airflow."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from stack.airflow_client import FINISHED
+from stack.airflow_client import FINISHED, AirflowClient
 from stack.portal_client import PortalClient
+from tests.benchmarks.replay import read_ledger
+from tests.benchmarks.replay_recomputation import check, read_loads
+from tests.functional.backfill import backfill, backfilled_runs
+from tests.functional.main_job import Report
+from tests.functional.town import REPLAY, TIMEZONE
 from tests.functional.waiting import until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
-DAYS = ("2023-11-06", "2023-11-08")
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+def _finished(airflow_api: httpx.Client, dag_id: str) -> list[dict[str, Any]]:
+    def runs() -> list[dict[str, Any]] | None:
+        seen = backfilled_runs(airflow_api, dag_id)
+        return seen if seen and all(run["state"] in FINISHED for run in seen) else None
+
+    found: list[dict[str, Any]] = until(runs, seconds=240)
+    assert {run["state"] for run in found} == {"success"}
+    return found
 
 
 def test_a_backfill_is_one_action_and_leaves_the_rows_that_were_there(
@@ -20,27 +36,14 @@ def test_a_backfill_is_one_action_and_leaves_the_rows_that_were_there(
 ) -> None:
     """Airflow's dialog sends the same request: a DAG, a period, and the params of its form."""
     before = operator.get("series/town/observations/")
-    asked = airflow_api.post(
-        "/api/v2/backfills",
-        json={
-            "dag_id": "ingest_demand",
-            "from_date": f"{DAYS[0]}T00:00:00Z",
-            "to_date": f"{DAYS[1]}T23:59:00Z",
-            "dag_run_conf": {"sources": ["town-archive"]},
-            "max_active_runs": 2,
-        },
+    backfill(
+        airflow_api,
+        "ingest_demand",
+        first=datetime(2023, 11, 6, tzinfo=UTC),
+        last=datetime(2023, 11, 8, 23, 59, tzinfo=UTC),
+        conf={"sources": ["town-archive"]},
     )
-    assert asked.status_code == 200, asked.text
-
-    def runs() -> list[dict[str, Any]]:
-        query = {"run_type": "backfill", "limit": 100}
-        found: list[dict[str, Any]] = airflow_api.get("/api/v2/dags/ingest_demand/dagRuns", params=query).json()[
-            "dag_runs"
-        ]
-        return found
-
-    found = until(lambda: (seen := runs()) and all(run["state"] in FINISHED for run in seen) and seen, seconds=240)
-    assert {run["state"] for run in found} == {"success"}
+    found = _finished(airflow_api, "ingest_demand")
     ends = sorted(run["data_interval_end"] for run in found)
     assert len(ends) == 3
 
@@ -50,3 +53,32 @@ def test_a_backfill_is_one_action_and_leaves_the_rows_that_were_there(
     assert all(reading["state"] == "done" and reading["period_start"] < reading["as_of"] for reading in mine)
     assert all((reading["inserted"], reading["corrected"]) == (0, 0) < (reading["unchanged"], 1) for reading in mine)
     assert operator.get("series/town/observations/") == before
+
+
+def test_days_replayed_by_a_backfill_are_scored_as_the_raw_file_says(
+    stack: Report, operator: PortalClient, airflow: AirflowClient, airflow_api: httpx.Client
+) -> None:
+    """From before the champion's data cut-off to after it, one day after another as they would have been live."""
+    issue_times = [datetime(2023, 11, day, 8, tzinfo=UTC) for day in (7, 8, 9, 10)]
+    first, last = issue_times[0] - DAY, issue_times[-1] - DAY
+    backfill(airflow_api, "publish_forecasts", first=first, last=last, conf={"series": ["town"]}, max_active_runs=1)
+    _finished(airflow_api, "publish_forecasts")
+    asked = airflow.trigger("score_forecasts", {"series": ["town"], "as_of": REPLAY.scored_as_of.isoformat()})
+    assert until(lambda: (seen := airflow.look(asked)).state in FINISHED and seen).state == "success"
+
+    period = {"issued_from": issue_times[0].isoformat(), "issued_to": (issue_times[-1] + HOUR).isoformat()}
+    ledger = read_ledger(operator, "town", **period)
+    rungs = [run["rung"] for run in sorted(ledger.runs, key=lambda run: run["issue_time"])]
+    assert rungs == ["seasonal_naive", "earlier_run", "seasonal_naive", "champion"]
+    loads = read_loads(
+        stack.home.root.parent / "data" / "town.csv",
+        time_column="time",
+        column="load_mw",
+        zone=TIMEZONE,
+        step=HOUR,
+        delay=HOUR,
+    )
+    found = check(ledger, loads, issue_times=issue_times, intervals=48)
+    assert not found.mismatches
+    assert (found.runs, found.values) == (4, 3 * (3 * 48 + 24))
+    assert found.figures > 4 * 7

@@ -69,8 +69,9 @@ def test_the_champion_was_approved_by_another_than_trained_it(operator: PortalCl
 
 
 def test_every_issued_forecast_is_scored_beside_the_naive(operator: PortalClient) -> None:
-    scores = operator.results("scores/", series="town")
-    assert {score["issue_time"] for score in scores} == {f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in REPLAY.issue_times}
+    issued = {f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in REPLAY.issue_times}
+    scores = [score for score in operator.results("scores/", series="town") if score["issue_time"] in issued]
+    assert {score["issue_time"] for score in scores} == issued
     assert all(score["n"] == 48 and score["baseline"]["n"] == 48 for score in scores)
 
 
