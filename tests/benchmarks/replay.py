@@ -126,7 +126,7 @@ def measure(number: int | None, *, home: Path, progress: Progress) -> Replayed:
         with progress.step("score them against what came"):
             do.run("score_forecasts", {"series": [SERIES], "as_of": KNOWN.isoformat()})
         with progress.step("read the ledger"):
-            ledger = read_ledger(do.operator, SERIES)
+            ledger = read_ledger(do.operator, SERIES, issued_from=FIRST.isoformat(), issued_to=KNOWN.isoformat())
         with progress.step("compute the scores again from the file"):
             loads = read_loads(FILE, time_column="timestamp", column="load_mw", zone=ZONE, step=STEP, delay=DELAY)
             findings = check(ledger, loads, issue_times=days.issue_times, intervals=INTERVALS)
