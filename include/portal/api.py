@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -162,8 +162,11 @@ class Portal:
 
     # forecasts
 
-    def publish(self, rows: pd.DataFrame) -> list[dict[str, Any]]:
-        """Publish rows, one per value; the columns are those of the schema below."""
+    def publish(self, rows: pd.DataFrame, *, airflow: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """Publish rows, one per value, of the schema's columns below; `airflow` is the run that does it.
+
+        Each run comes with its status, and the first deadline after its issue time, if one is set for the series.
+        """
         schema = pa.schema(
             {
                 "series": pa.string(),
@@ -178,7 +181,9 @@ class Portal:
             }
         )
         body = _parquet(pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False))
-        runs: list[dict[str, Any]] = self._http.post("forecasts/bulk/", content=body, content_type=PARQUET)["runs"]
+        runs: list[dict[str, Any]] = self._http.post(
+            "forecasts/bulk/", content=body, content_type=PARQUET, params=airflow
+        )["runs"]
         return runs
 
     def forecast_runs(self, slug: str, *, issued_from: datetime, issued_to: datetime) -> list[dict[str, Any]]:

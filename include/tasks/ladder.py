@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -39,6 +39,15 @@ class Forecast:
     table: pd.DataFrame
 
 
+class _Given(NamedTuple):
+    """What a rung gives; `note` is to be said of it."""
+
+    model_id: int | None
+    data_cutoff: datetime
+    table: pd.DataFrame
+    note: str = ""
+
+
 class Ladder:
     """The rungs of one series at one issue time, each knowing only what was known then."""
 
@@ -55,7 +64,7 @@ class Ladder:
         Raises:
             NothingToPublish: none does; the message has the reason of each.
         """
-        rungs: dict[str, Callable[[], tuple[int | None, datetime, pd.DataFrame]]] = {
+        rungs: dict[str, Callable[[], _Given]] = {
             "champion": self._champion,
             "previous_champion": self._previous_champion,
             "earlier_run": self._earlier_run,
@@ -64,47 +73,56 @@ class Ladder:
         reasons: list[str] = []
         for rung, give in rungs.items():
             try:
-                model_id, cutoff, values = give()
+                given = give()
             except PortalUnavailable:
                 raise  # the whole task is tried again: an outage of a second is no reason for a worse forecast
             except PipelineError as error:
                 _log.warning("%s: %s gives no forecast: %s", self._series["slug"], rung, error)
                 reasons.append(f"{rung}: {error}")
             else:
-                return Forecast(rung, "; ".join(reasons)[:LONGEST_REASON], model_id, cutoff, values)
+                reason = "; ".join([*reasons, *([given.note] if given.note else [])])
+                return Forecast(rung, reason[:LONGEST_REASON], given.model_id, given.data_cutoff, given.table)
         raise NothingToPublish(f"{self._series['slug']} at {self._issue_time.isoformat()}: {'; '.join(reasons)}")
 
-    def _champion(self) -> tuple[int, datetime, pd.DataFrame]:
+    def _champion(self) -> _Given:
         if self._series["champion"] is None:
             raise RungFailed("no model has been approved")
         self._require_checked_data()
         return self._by_model(self._portal.model(self._series["champion"]["id"]))
 
-    def _previous_champion(self) -> tuple[int, datetime, pd.DataFrame]:
+    def _previous_champion(self) -> _Given:
         retired = self._portal.models(self._series["slug"], status="retired")
         if not retired:
             raise RungFailed("there was none before")
         self._require_checked_data()
         return self._by_model(max(retired, key=lambda model: pd.Timestamp(model["approved_at"])))
 
-    def _earlier_run(self) -> tuple[int | None, datetime, pd.DataFrame]:
+    def _earlier_run(self) -> _Given:
         needed = timedelta(hours=self._settings.fallback_hours)
         since = self._issue_time - 2 * pd.Timedelta(self._settings.horizon)
         runs = self._portal.forecast_runs(self._series["slug"], issued_from=since, issued_to=self._issue_time)
         for run in runs:
-            if pd.Timestamp(run["valid_until"]) >= self._issue_time + needed:
+            if (
+                pd.Timestamp(run["valid_from"]) <= self.index[0]
+                and pd.Timestamp(run["valid_until"]) >= self._issue_time + needed
+            ):
                 values = self._portal.forecast_values(run["id"])
-                model_id = run["model"]["id"] if run["model"] else None
-                return model_id, pd.Timestamp(run["data_cutoff"]).to_pydatetime(), values[values.index >= self.index[0]]
+                adjusted = f", as {run['adjusted_by']} adjusted it" if run["adjusted_by"] else ""
+                return _Given(
+                    run["model"]["id"] if run["model"] else None,
+                    pd.Timestamp(run["data_cutoff"]).to_pydatetime(),
+                    values[values.index >= self.index[0]],
+                    f"run {run['id']}, issued {run['issue_time']}, goes on{adjusted}",
+                )
         raise RungFailed(f"none covers the {self._settings.fallback_hours} hours from the issue time on")
 
-    def _seasonal_naive(self) -> tuple[None, datetime, pd.DataFrame]:
+    def _seasonal_naive(self) -> _Given:
         values = naive_forecast(
             self._portal, self._series, self.index, known_at=self._issue_time, settings=self._settings
         )
-        return None, self._issue_time, values
+        return _Given(None, self._issue_time, values)
 
-    def _by_model(self, version: Mapping[str, Any]) -> tuple[int, datetime, pd.DataFrame]:
+    def _by_model(self, version: Mapping[str, Any]) -> _Given:
         values = model_forecast(
             self._portal,
             self._series,
@@ -113,7 +131,7 @@ class Ladder:
             issue_time=self._issue_time,
             settings=self._settings,
         )
-        return version["id"], self._issue_time, values
+        return _Given(version["id"], self._issue_time, values)
 
     def _require_checked_data(self) -> None:
         checked = self._portal.newest_check_run(self._series["slug"], as_of=self._issue_time)

@@ -21,25 +21,32 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """A run of the ledger; `status` is created, or unchanged where a repetition gave the same."""
+    """A run of the ledger; `status` is created, or unchanged where a repetition gave the same.
+
+    `deadline` is the first one after the issue time, where the series has any; negative `minutes_before` are late.
+    """
 
     id: int
     series: str
     issue_time: str
     rung: str
     status: str
+    deadline: str | None
+    minutes_before: int | None
 
 
 def publish_batch(run: Run, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Publish the series of a batch; returns the runs of the ledger."""
 
     def work(slug: str, as_of: datetime) -> dict[str, Any]:
-        return asdict(publish_series(run.portal, slug, as_of=as_of, settings=run.settings))
+        return asdict(publish_series(run.portal, slug, as_of=as_of, settings=run.settings, airflow=run.airflow))
 
     return for_each_series(batch, work)
 
 
-def publish_series(portal: Portal, slug: str, *, as_of: datetime, settings: Settings) -> PublishedRun:
+def publish_series(
+    portal: Portal, slug: str, *, as_of: datetime, settings: Settings, airflow: Mapping[str, str] | None = None
+) -> PublishedRun:
     """Forecast a horizon from `as_of`, the issue time, and publish it whole; done again, it changes nothing.
 
     Covariates of the period ahead are those that were known at the issue time; what was not is NaN, and the model
@@ -51,16 +58,19 @@ def publish_series(portal: Portal, slug: str, *, as_of: datetime, settings: Sett
     """
     series = portal.series(slug)
     forecast = Ladder(portal, series, issue_time=as_of, settings=settings).climb()
-    (run,) = portal.publish(_rows(slug, as_of, forecast))
+    (run,) = portal.publish(_rows(slug, as_of, forecast), airflow=airflow)
     _log.log(
         logging.INFO if forecast.rung == "champion" else logging.WARNING,
         "%s issued %s: run %d %s by %s%s",
         *(slug, as_of.isoformat(), run["id"], run["status"], forecast.rung),
         f", because {forecast.reason}" if forecast.reason else "",
     )
-    return PublishedRun(
-        id=run["id"], series=slug, issue_time=run["issue_time"], rung=forecast.rung, status=run["status"]
-    )
+    minutes = run["minutes_before"]
+    if minutes is not None and minutes >= 0:
+        _log.info("%s: %d minutes before the deadline %s", slug, minutes, run["deadline"])
+    elif minutes is not None:
+        _log.warning("%s: late, the deadline %s was %d minutes ago", slug, run["deadline"], -minutes)
+    return PublishedRun(rung=forecast.rung, **run)
 
 
 def _rows(slug: str, issue_time: datetime, forecast: Forecast) -> pd.DataFrame:

@@ -111,6 +111,8 @@ def _adjusted(original: pd.DataFrame, adjustment: dict[str, Any]) -> pd.DataFram
 
 def _computed_again(portal: Portal, run: dict[str, Any], settings: Settings) -> tuple[str, pd.DataFrame]:
     """From the cut-off on. It is the issue time, unless the run is an earlier one issued again: then that one's."""
+    if run["publisher"] == "guard" and run["rung"] == "seasonal_naive":
+        raise NotReproduced(f"Run {run['id']} is the seasonal naive of the portal's own guard, not of the library.")
     series = portal.series(run["series"])
     cutoff = pd.Timestamp(run["data_cutoff"])
     moment = cutoff.to_pydatetime()

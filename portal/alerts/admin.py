@@ -61,6 +61,11 @@ _INGEST_FIELDS = (
     ),
     _CARE,
 )
+_FORECAST_FIELDS = (
+    (None, {"fields": (("series", "state_badge"), ("check_name", "severity"), "rule", "message")}),
+    ("What happened", {"fields": (("fired_at", "resolved_at"),)}),
+    _CARE,
+)
 
 
 def _check_that_failed(alert: Alert) -> dict[str, Any]:
@@ -86,7 +91,9 @@ class AlertAdmin(RecordAdmin):
     readonly_fields = ("state_badge",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Alert | None = None) -> Any:
-        """Of a check or of an ingest, as the alert is about the one or the other."""
+        """Of a check, an ingest or the forecasts, as the alert is about the one or the other."""
+        if obj is not None and obj.is_about_forecasts:
+            return _FORECAST_FIELDS
         return _CHECK_FIELDS if obj is None or obj.series_id else _INGEST_FIELDS
 
     def has_acknowledge_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
@@ -134,10 +141,10 @@ class AlertAdmin(RecordAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"Acknowledge {alert.about}" if alert.series else f"Acknowledge that {alert.source} was not read",
+            "title": f"Acknowledge that {alert.source} was not read" if alert.source else f"Acknowledge {alert.about}",
             "alert": alert,
             "back": page,
-            **(_check_that_failed(alert) if alert.series else {}),
+            **(_check_that_failed(alert) if alert.latest_run else {}),
         }
         return TemplateResponse(request, "alerts/acknowledge.html", context)
 

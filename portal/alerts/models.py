@@ -189,7 +189,14 @@ class Alert(models.Model):
         """What it is about, as a sentence has it."""
         if self.source_id:
             return f"the ingest of {self.source}"
+        if self.is_about_forecasts:
+            return f"the {self.check_name} of {self.series}"
         return f"“{self.check_name}” of {self.series}"
+
+    @property
+    def is_about_forecasts(self) -> bool:
+        """Rather than about a check or an ingest."""
+        return self.engine in (self.PUBLICATION, self.ACCURACY) and self.first_run_id is None
 
 
 class OutboxMessage(OutboxEntry):

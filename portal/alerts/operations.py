@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 
-from portal.alerts.channels.email import render_checks, render_ingest
+from portal.alerts.channels.email import render_checks, render_forecasts, render_ingest
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
 from portal.alerts.outbox import enqueue
 from portal.core.permissions import require
@@ -232,8 +232,8 @@ def evaluate_forecasts(
 ) -> list[Alert]:
     """Fire or resolve the alerts about the forecasts of `series`, one open alert per rule.
 
-    To be called in the transaction of the facts that say so. `message` says what is wrong, or why all is well again;
-    `at` is the time of the facts. Returns the alerts that were fired or resolved.
+    To be called in the transaction of the facts that say so; the mails are written in it. `message` says what is wrong,
+    or why all is well again; `at` is the time of the facts. Returns the alerts that were fired or resolved.
     """
     engine, name, severity = FORECAST_SIGNALS[signal]
     scope = Q(enabled=True, signal=signal) & (Q(series=None) | Q(series=series))
@@ -251,9 +251,19 @@ def evaluate_forecasts(
             alert.save(update_fields=("message",))
         elif failing and rule.enabled and rule.series_id in (None, series.pk):
             facts = {"engine": engine, "check_name": name, "severity": severity, "message": message}
-            changed.append(Alert.objects.create(rule=rule, series=series, fired_at=at, **facts))
+            fired = Alert.objects.create(rule=rule, series=series, fired_at=at, **facts)
+            _mail_about_forecasts(rule, fired, series, OutboxMessage.Kind.FIRED, at=at)
+            changed.append(fired)
         elif not failing and alert is not None:
             alert.state, alert.resolved_at, alert.message = Alert.State.RESOLVED, at, message
             alert.save(update_fields=("state", "resolved_at", "message"))
+            if rule.enabled:
+                _mail_about_forecasts(rule, alert, series, OutboxMessage.Kind.RESOLVED, at=at)
             changed.append(alert)
     return changed
+
+
+def _mail_about_forecasts(
+    rule: AlertRule, alert: Alert, series: Series, kind: OutboxMessage.Kind, *, at: datetime
+) -> None:
+    enqueue(rule, render_forecasts(rule, series, alert=alert, kind=kind, at=at), alerts=[alert], kind=kind, at=at)

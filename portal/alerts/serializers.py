@@ -51,7 +51,11 @@ _FIELDS = ("name", "signal", "series", "source", "minimum_severity", "notify_ope
 
 
 class AlertSerializer(serializers.ModelSerializer[Alert]):
-    """An alert: what failed, since when, and who looks after it. It is about a check of a series, or about a source."""
+    """An alert: what failed, since when, and who looks after it.
+
+    It is about a check of a series, about a source, or about the forecasts of a series: then `engine` is publication or
+    accuracy, and `message` says what is wrong.
+    """
 
     rule = serializers.SlugRelatedField[AlertRule](slug_field="name", read_only=True)
     signal = serializers.ChoiceField(source="rule.signal", choices=AlertRule.Signal.choices, read_only=True)

@@ -103,6 +103,12 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "sweep the outbox": {"task": "portal.alerts.tasks.sweep_outbox", "schedule": 60.0},
     "sweep the requests to Airflow": {"task": "portal.pipeline.tasks.sweep_dag_run_requests", "schedule": 60.0},
+    # What a beat asked for while no worker was there, the next one asks for again.
+    "guard the deadlines": {
+        "task": "portal.forecasts.tasks.guard_deadlines",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "forget old idempotency keys": {"task": "portal.core.tasks.forget_idempotency_keys", "schedule": 3600.0},
 }
 

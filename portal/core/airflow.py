@@ -8,6 +8,9 @@ from urllib.parse import quote
 
 from django.conf import settings
 from rest_framework import serializers
+from rest_framework.request import Request
+
+from portal.core.problems import Problem
 
 
 class AirflowRunSerializer(serializers.Serializer[dict[str, str]]):
@@ -15,6 +18,22 @@ class AirflowRunSerializer(serializers.Serializer[dict[str, str]]):
 
     dag_id = serializers.CharField(max_length=250)
     run_id = serializers.CharField(max_length=250)
+
+
+def read_airflow(request: Request) -> dict[str, str]:
+    """The run that `dag_id` and `run_id` of the query string name; none where neither is given. Raises Problem."""
+    given = {name: request.query_params[name] for name in ("dag_id", "run_id") if name in request.query_params}
+    if not given:
+        return {}
+    named = AirflowRunSerializer(data=given)
+    if not named.is_valid():
+        errors = [
+            {"field": name, "value": given.get(name), "rule": error.code, "message": f"{name}: {error}"}
+            for name, found in named.errors.items()
+            for error in found
+        ]
+        raise Problem("A run of Airflow is named by dag_id and run_id, both or neither.", errors=errors)
+    return dict(named.validated_data)
 
 
 def airflow_url(airflow: Mapping[str, Any]) -> str:

@@ -14,6 +14,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Forecast ledger", "query_stats", "forecasts.forecastrun"),
             ("Scores", "target", "forecasts.forecastscore"),
+            ("Deadlines", "alarm", "forecasts.publicationdeadline"),
+            ("Deadlines kept", "alarm_on", "forecasts.deadlinerecord"),
         ),
     ),
     (

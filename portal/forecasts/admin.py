@@ -9,16 +9,20 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 
-from portal.core.admin import RecordAdmin, badge
+from portal.core.admin import RecordAdmin, airflow_link, badge
 from portal.forecasts.dashboard import run_chart
+from portal.forecasts.deadlines.admin import DeadlineRecordAdmin, PublicationDeadlineAdmin
 from portal.forecasts.models import ForecastRun, ForecastScore
 from portal.forecasts.queries import quantile_name, values_by_time
+
+__all__ = ["DeadlineRecordAdmin", "ForecastRunAdmin", "ForecastScoreAdmin", "PublicationDeadlineAdmin"]
 
 RUNG_COLOURS = {
     ForecastRun.Rung.CHAMPION: "success",
     ForecastRun.Rung.PREVIOUS_CHAMPION: "warning",
     ForecastRun.Rung.EARLIER_RUN: "warning",
     ForecastRun.Rung.SEASONAL_NAIVE: "danger",
+    ForecastRun.Rung.OVERRIDE: "info",
 }
 
 
@@ -26,18 +30,29 @@ RUNG_COLOURS = {
 class ForecastRunAdmin(RecordAdmin):
     """What was published: chart, facts, values."""
 
-    list_display = ("series", "issue_time", "rung_label", "model_name", "data_cutoff", "value_count", "published_at")
+    list_display = (
+        "series",
+        "issue_time",
+        "rung_label",
+        "publisher",
+        "model_name",
+        "data_cutoff",
+        "value_count",
+        "published_at",
+    )
     list_display_links = ("series", "issue_time")
-    list_filter = ("series", "rung")
+    list_filter = ("series", "rung", "publisher")
     list_select_related = ("series", "model")
-    search_fields = ("series__slug", "reason")
+    search_fields = ("series__slug", "reason", "=airflow__run_id")
+    search_help_text = "Series, words of the reason, or id of the Airflow run"
     date_hierarchy = "issue_time"
     change_form_outer_before_template = "forecasts/run.html"
     fieldsets = (
         (None, {"fields": (("series", "issue_time"), ("rung_badge", "reason"), ("model", "data_cutoff"))}),
+        ("Where it comes from", {"fields": (("publisher", "airflow_run"),)}),
         ("Extent", {"fields": (("valid_from", "valid_until"), ("value_count", "published_at"), "values_sha256")}),
     )
-    readonly_fields = ("rung_badge",)
+    readonly_fields = ("rung_badge", "airflow_run")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ForecastRun]:
         return super().get_queryset(request).defer("model__evidence", "model__parameters")
@@ -65,6 +80,10 @@ class ForecastRunAdmin(RecordAdmin):
     @display(description="Rung")
     def rung_badge(self, run: ForecastRun) -> str:
         return badge(run.get_rung_display(), RUNG_COLOURS[ForecastRun.Rung(run.rung)])
+
+    @display(description="Airflow run")
+    def airflow_run(self, run: ForecastRun) -> str:
+        return airflow_link(run.airflow)
 
     @display(description="Model", ordering="model__version")
     def model_name(self, run: ForecastRun) -> str:

@@ -9,6 +9,7 @@ import django_filters
 import pyarrow as pa
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
@@ -18,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from portal.core.airflow import read_airflow
 from portal.core.columnar import ARROW_STREAM, PARQUET, TABLE_PARSERS, TABLE_RENDERERS
 from portal.core.idempotency import idempotent
 from portal.core.negotiation import JSON
@@ -44,6 +46,10 @@ class ForecastsBulkView(APIView):
 
     @extend_schema(
         operation_id="forecasts_bulk",
+        parameters=[
+            OpenApiParameter("dag_id", description="The Airflow run that publishes: its DAG"),
+            OpenApiParameter("run_id", description="and its id; both or neither"),
+        ],
         request={PARQUET: OpenApiTypes.BINARY, ARROW_STREAM: OpenApiTypes.BINARY},
         responses=PublishedSerializer,
     )
@@ -56,9 +62,10 @@ class ForecastsBulkView(APIView):
         table = request.data
         if not isinstance(table, pa.Table):
             raise Problem(f"The body is empty; send {PARQUET} or {ARROW_STREAM}.")
-        return Response(
-            {"runs": [asdict(run) for run in operations.publish_forecasts(table, by=cast("User", request.user))]}
+        runs = operations.publish_forecasts(
+            table, by=cast("User", request.user), at=timezone.now(), airflow=read_airflow(request)
         )
+        return Response({"runs": [asdict(run) for run in runs]})
 
 
 class ForecastRunFilter(django_filters.FilterSet):

@@ -1,4 +1,4 @@
-"""Addresses of forecasts, the ledger and scores under /api/v1/."""
+"""Addresses of forecasts, the ledger, deadlines and scores under /api/v1/."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
 from portal.forecasts.api import ForecastRunViewSet, ForecastsBulkView, ScoreViewSet
+from portal.forecasts.deadlines.api import DeadlineRecordViewSet, PublicationDeadlineViewSet
 from portal.forecasts.ledger.api import AsKnownView, ByLeadTimeView, LatestForecastView, RevisionView
 from portal.forecasts.overrides.api import OverrideView, ValueAddedView
 
@@ -13,6 +14,8 @@ RUN = r"(?P<pk>\d{1,18})"
 
 router = SimpleRouter()
 router.register("forecast-runs", ForecastRunViewSet, basename="forecast-runs")
+router.register("publication-deadlines", PublicationDeadlineViewSet, basename="publication-deadlines")
+router.register("deadline-records", DeadlineRecordViewSet, basename="deadline-records")
 router.register("scores", ScoreViewSet, basename="scores")
 
 urlpatterns = [

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from portal.forecasts.charts import Curve, forecast_chart
+from portal.forecasts.deadlines.clock import Delivery
+from portal.forecasts.deadlines.queries import deadline_of, published_for
 from portal.forecasts.models import ForecastRun, ForecastScore
 from portal.forecasts.queries import latest_run, run_values
 from portal.quality.models import CheckRun
@@ -35,6 +38,10 @@ class Card:
     chart: SafeString
     check: CheckRun | None
     score: ForecastScore | None
+    delivery: Delivery | None
+    """Of the next deadline, if one is set."""
+    delivered: ForecastRun | None
+    """What is published for it."""
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +49,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["title"] = "Overview"
     if request.user.has_perm("series.view_series"):
         loads = series_with_details().filter(quantity=Series.Quantity.LOAD)
-        context["gridcast_cards"] = [card_of(series) for series in loads[:MOST_SERIES]]
+        at = timezone.now()
+        context["gridcast_cards"] = [card_of(series, at=at) for series in loads[:MOST_SERIES]]
         context["gridcast_more"] = max(0, loads.count() - MOST_SERIES)
     if request.user.has_perm("series.view_quarantinedrow"):
         waiting = QuarantinedRow.objects.filter(status=QuarantinedRow.Status.OPEN).order_by()
@@ -50,9 +58,11 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def card_of(series: Series) -> Card:
-    """What there is to see of a series that came from `series_with_details`."""
+def card_of(series: Series, *, at: datetime) -> Card:
+    """What there is to see at a time of a series that came from `series_with_details`."""
     run = latest_run(series)
+    gate = deadline_of(series)
+    delivery = gate.next(at) if gate is not None else None
     champions: list[ModelVersion] = series.champions  # type: ignore[attr-defined]  # from series_with_details
     return Card(
         series=series,
@@ -61,6 +71,8 @@ def card_of(series: Series) -> Card:
         chart=run_chart(run) if run is not None else SafeString(""),
         check=CheckRun.objects.filter(series=series).order_by("-as_of", "-pk").first(),
         score=ForecastScore.objects.filter(forecast_run__series=series).select_related("forecast_run").first(),
+        delivery=delivery,
+        delivered=published_for(delivery, series=series, gate=gate, at=at) if gate and delivery else None,
     )
 
 

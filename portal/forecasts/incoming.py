@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ COLUMNS = (
     "value",
 )
 LIVE = (ModelVersion.Status.CHAMPION, ModelVersion.Status.RETIRED)
+BY_PROGRAMS = tuple(rung for rung in ForecastRun.Rung.values if rung != ForecastRun.Rung.OVERRIDE)
+"""What is adjusted by a person is adjusted in the portal."""
 WITHOUT_MODEL = (ForecastRun.Rung.SEASONAL_NAIVE, ForecastRun.Rung.EARLIER_RUN)
 LONGEST_REASON = 2000
 
@@ -50,21 +52,29 @@ class IncomingRun:
     quantiles: Floats
     values: Floats
     """Shape (valid times, quantiles)."""
+    publisher: str = ForecastRun.Publisher.PIPELINE
+    airflow: Mapping[str, str] = field(default_factory=dict)
 
     def sha256(self) -> str:
-        """Of what a second publication of the run must repeat: all but the reason, which may name a newer check run."""
+        """Of what a second publication of the run must repeat.
+
+        The reason may name a newer check run, and who publishes may be another run of the DAG.
+        """
         digest = hashlib.sha256(f"{self.rung}\n{self.values.shape}\n".encode())
         for array in (self.valid_us.astype("<i8"), self.quantiles.astype("<f8"), self.values.astype("<f8") + 0.0):
             digest.update(array.tobytes())
         return digest.hexdigest()
 
 
-def read_runs(table: pa.Table) -> list[IncomingRun]:
-    """The runs in `table`, of the columns COLUMNS, one row per value. Raises Problem, naming each row at fault."""
+def read_runs(table: pa.Table, *, airflow: Mapping[str, str]) -> list[IncomingRun]:
+    """The runs in `table`, of the columns COLUMNS, one row per value, that the run `airflow` of a DAG publishes.
+
+    Raises Problem, naming each row at fault.
+    """
     require_columns(table, COLUMNS)
     if not table.num_rows:
         raise Problem("The body holds no rows.")
-    body = _Body(table)
+    body = _Body(table, airflow)
     body.refuse_faults()
     runs = [body.run(rows) for rows in body.rows_by_run()]
     body.refuse_faults()
@@ -74,7 +84,8 @@ def read_runs(table: pa.Table) -> list[IncomingRun]:
 class _Body:
     """The columns of one body, with the faults found so far."""
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table, airflow: Mapping[str, str]) -> None:
+        self.airflow = airflow
         self.faults = Faults(table.num_rows)
         self.series_codes, self.slugs = texts(table, "series")
         self.rung_codes, self.rungs = texts(table, "rung")
@@ -101,12 +112,12 @@ class _Body:
             rule="unknown_series",
             message=lambda row: f"There is no series {self._text(self.slugs, self.series_codes, row)!r}.",
         )
-        known_rung = np.array([rung in ForecastRun.Rung.values for rung in self.rungs] + [False])[self.rung_codes]
+        known_rung = np.array([rung in BY_PROGRAMS for rung in self.rungs] + [False])[self.rung_codes]
         self.faults.mark(
             ~known_rung,
             field="rung",
             rule="unknown_rung",
-            message=f"rung must be one of {', '.join(ForecastRun.Rung.values)}.",
+            message=f"rung must be one of {', '.join(BY_PROGRAMS)}.",
         )
         unfit = [bool(reason) and ("\0" in str(reason) or len(str(reason)) > LONGEST_REASON) for reason in self.reasons]
         self.faults.mark(
@@ -168,6 +179,7 @@ class _Body:
             valid_us=self.valid_us[rows][::quantile_count],
             quantiles=self.quantiles[rows][:quantile_count],
             values=values,
+            airflow=self.airflow,
         )
 
     def _check_facts(self, rows: Integers, series: Series, model: ModelVersion | None, rung: str, reason: str) -> None:

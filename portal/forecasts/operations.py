@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,12 @@ from portal.core.columns import iso, to_datetime
 from portal.core.copy import copy_in
 from portal.core.permissions import require
 from portal.core.problems import Conflict
+from portal.forecasts.deadlines.alarms import resolve_published
+from portal.forecasts.deadlines.clock import GateClosure
+from portal.forecasts.deadlines.queries import gate_closures
 from portal.forecasts.incoming import IncomingRun, read_runs
 from portal.forecasts.models import ForecastRun, ForecastScore
+from portal.series.models import Series
 
 LEDGER_LOCK = 0x6C6467
 """First key of the advisory locks; the second is the series."""
@@ -25,44 +31,72 @@ _VALUE_TYPES = {"run_id": "int8", "valid_time": "timestamptz", "quantile": "floa
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What became of one run."""
+    """What became of one run, and how long before the first deadline after its issue time (late: negative)."""
 
     id: int
     series: str
     issue_time: str
     status: str
+    deadline: str | None
+    minutes_before: int | None
 
 
-def publish_forecasts(table: pa.Table, *, by: User) -> list[Published]:
+def publish_forecasts(
+    table: pa.Table, *, by: User, at: datetime, airflow: Mapping[str, str] = MappingProxyType({})
+) -> list[Published]:
     """Publish the runs in `table` (one row per value, the columns of `incoming.COLUMNS`), all of them or none.
 
-    A run that is in the ledger with the same content is unchanged. Writers of one series queue. Raises Problem with the
-    rows at fault, Conflict where the ledger holds another content for the facts of a run, NotPermitted.
+    A run that is in the ledger with the same content is unchanged. Writers of one series queue. `airflow` is the run
+    of the DAG that publishes. An alert about a deadline that a new run meets after all is resolved. Raises Problem with
+    the rows at fault, Conflict where the ledger holds another content for the facts of a run, NotPermitted.
     """
     require(by, "forecasts.add_forecastrun", doing="publish forecasts")
-    runs = read_runs(table)
+    runs = read_runs(table, airflow=airflow)
+    series = {run.series.pk: run.series for run in runs}
+    gates = gate_closures(series.values())
     with transaction.atomic():
-        lock_ledger({run.series.pk for run in runs})
+        lock_ledger(series.values())
         stored = [_find(run) for run in runs]
-        new = [run for run, there in zip(runs, stored, strict=True) if there is None]
-        created = iter(store_runs(new))
-        return [
-            _describe(run, there.pk, "unchanged") if there else _describe(run, next(created), "created")
+        new = store_runs([run for run, there in zip(runs, stored, strict=True) if there is None])
+        created = iter(new)
+        published = [
+            _describe(run, there or next(created), is_new=there is None, gate=gates.get(run.series.pk), at=at)
             for run, there in zip(runs, stored, strict=True)
         ]
+        resolve_published(new, at=at)
+    return published
 
 
-def lock_ledger(series: Iterable[int]) -> None:
-    """Wait until nobody else writes runs of these series; it holds until the transaction ends."""
+def _describe(
+    run: IncomingRun, stored: ForecastRun, *, is_new: bool, gate: GateClosure | None, at: datetime
+) -> Published:
+    deadline = gate.next(stored.issue_time).deadline if gate else None
+    return Published(
+        id=stored.pk,
+        series=run.series.slug,
+        issue_time=iso(run.issue_us),
+        status="created" if is_new else "unchanged",
+        deadline=f"{deadline:%Y-%m-%dT%H:%M:%SZ}" if deadline else None,
+        minutes_before=(deadline - at) // timedelta(minutes=1) if deadline else None,
+    )
+
+
+def lock_ledger(series: Iterable[Series]) -> None:
+    """Let the writers of these series queue, until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, id::int) FROM unnest(%s::bigint[]) AS id", (LEDGER_LOCK, sorted(series))
+            "SELECT pg_advisory_xact_lock(%s, id::int) FROM unnest(%s::bigint[]) AS id",
+            (LEDGER_LOCK, sorted({each.pk for each in series})),
         )
 
 
 def _find(run: IncomingRun) -> ForecastRun | None:
     there = ForecastRun.objects.filter(
-        series=run.series, issue_time=to_datetime(run.issue_us), model=run.model, data_cutoff=to_datetime(run.cutoff_us)
+        series=run.series,
+        issue_time=to_datetime(run.issue_us),
+        model=run.model,
+        data_cutoff=to_datetime(run.cutoff_us),
+        adjusts=None,
     ).first()
     if there is not None and there.values_sha256 != run.sha256():
         message = f"The ledger holds another forecast of {run.series} issued {iso(run.issue_us)} with these facts."
@@ -73,8 +107,8 @@ def _find(run: IncomingRun) -> ForecastRun | None:
     return there
 
 
-def store_runs(runs: Sequence[IncomingRun], **facts: Any) -> list[int]:
-    """Put runs and their values into the ledger, each with the further `facts`; returns their ids.
+def store_runs(runs: Sequence[IncomingRun], **facts: Any) -> list[ForecastRun]:
+    """Add runs with all their values to the ledger, each with the further `facts`.
 
     To be called in a transaction that holds `lock_ledger`.
     """
@@ -88,6 +122,8 @@ def store_runs(runs: Sequence[IncomingRun], **facts: Any) -> list[int]:
             data_cutoff=to_datetime(run.cutoff_us),
             rung=run.rung,
             reason=run.reason,
+            publisher=run.publisher,
+            airflow=dict(run.airflow),
             quantiles=run.quantiles.tolist(),
             valid_from=to_datetime(int(run.valid_us[0])),
             valid_until=to_datetime(int(run.valid_us[-1])) + run.series.resolution,
@@ -112,11 +148,7 @@ def store_runs(runs: Sequence[IncomingRun], **facts: Any) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS forecasts_run_is_whole IMMEDIATE")
         cursor.execute("SET CONSTRAINTS forecasts_run_is_whole DEFERRED")
-    return pks
-
-
-def _describe(run: IncomingRun, pk: int, status: str) -> Published:
-    return Published(id=pk, series=run.series.slug, issue_time=iso(run.issue_us), status=status)
+    return stored
 
 
 def record_scores(scores: Sequence[Mapping[str, Any]], *, by: User) -> list[tuple[ForecastScore, str]]:

@@ -22,7 +22,9 @@ class ForecastRunSerializer(serializers.ModelSerializer[ForecastRun]):
 
     series = serializers.SlugRelatedField[Series](slug_field="slug", read_only=True)
     model = ChampionSerializer(read_only=True, allow_null=True)
+    airflow = serializers.DictField(read_only=True, help_text="dag_id and run_id, or empty")
     adjusted_by = serializers.SlugRelatedField[User](slug_field="username", read_only=True)
+    adjustment = serializers.DictField(read_only=True)
 
     class Meta:
         model = ForecastRun
@@ -35,6 +37,7 @@ class ForecastRunSerializer(serializers.ModelSerializer[ForecastRun]):
             "rung",
             "reason",
             "publisher",
+            "airflow",
             "adjusts",
             "adjusted_by",
             "adjustment",
@@ -112,6 +115,8 @@ class PublishedRunSerializer(serializers.Serializer[Any]):
     series = serializers.CharField()
     issue_time = serializers.DateTimeField()
     status = serializers.ChoiceField(choices=("created", "unchanged"))
+    deadline = serializers.DateTimeField(allow_null=True, help_text="The first one after the issue time, if any is set")
+    minutes_before = serializers.IntegerField(allow_null=True, help_text="From the publication to it; negative if late")
 
 
 class PublishedSerializer(serializers.Serializer[Any]):

@@ -75,6 +75,10 @@ class SeriesViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
             )
         )
 
+    def get_serializer_context(self) -> dict[str, Any]:
+        """With the time, for the next deadline."""
+        return {**super().get_serializer_context(), "at": timezone.now()}
+
     def _described(self, series: Series) -> dict[str, Any]:
         return dict(self.get_serializer(self.get_queryset().get(pk=series.pk)).data)
 

@@ -80,7 +80,7 @@ def series_with_details() -> QuerySet[Series]:
     """Series by slug with `covariates` and `champions` (none or one), in three queries however many there are."""
     champions = ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION).only("series", "version", "kind")
     return (
-        Series.objects.select_related("external_forecast")
+        Series.objects.select_related("external_forecast", "publication_deadline")
         .prefetch_related("covariates__series", Prefetch("model_versions", queryset=champions, to_attr="champions"))
         .order_by("slug")
     )

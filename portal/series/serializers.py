@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from portal.core.resolution import DurationField
+from portal.forecasts.deadlines.queries import deadline_of
 from portal.registry.models import ModelVersion
 from portal.series.external_forecast import check_series
 from portal.series.models import Covariate, Series, Source
@@ -54,6 +55,13 @@ class DegreesField(serializers.FloatField):
         return degrees
 
 
+class NextDeadlineSerializer(serializers.Serializer[Any]):
+    """By when the next forecast must be out, and of which day on the clock of the series."""
+
+    delivery_day = serializers.DateField(source="day")
+    deadline = serializers.DateTimeField()
+
+
 class SeriesSerializer(serializers.ModelSerializer[Series]):
     """A series with its covariates and the model that publishes it."""
 
@@ -69,6 +77,7 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
         help_text="Slug of somebody else's forecast of this load",
     )
     champion = serializers.SerializerMethodField()
+    next_deadline = serializers.SerializerMethodField()
 
     class Meta:
         model = Series
@@ -89,12 +98,18 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
             "external_forecast",
             "covariates",
             "champion",
+            "next_deadline",
         )
 
     @extend_schema_field(ChampionSerializer(allow_null=True))
     def get_champion(self, series: Series) -> dict[str, Any] | None:
         champions: list[ModelVersion] = series.champions  # type: ignore[attr-defined]  # from series_with_details
         return dict(ChampionSerializer(champions[0]).data) if champions else None
+
+    @extend_schema_field(NextDeadlineSerializer(allow_null=True))
+    def get_next_deadline(self, series: Series) -> dict[str, Any] | None:
+        gate = deadline_of(series)
+        return dict(NextDeadlineSerializer(gate.next(self.context["at"])).data) if gate is not None else None
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         unknown = sorted(set(self.initial_data) - set(self.fields))

@@ -55,16 +55,15 @@ def override_run(
         start=start, end=end, percentage=percentage, values=None if values is None else tuple(values)
     )
     with transaction.atomic():
-        lock_ledger([run.series_id])
+        lock_ledger([run.series])
         _require_newest(run)
-        (pk,) = store_runs(
+        (stored,) = store_runs(
             [adjusted(run, adjustment, reason=reason, at=at)],
-            publisher=ForecastRun.Publisher.PERSON,
             adjusts=run,
             adjusted_by=by,
             adjustment=adjustment.facts(),
         )
-    return runs().get(pk=pk)
+    return runs().get(pk=stored.pk)
 
 
 def adjusted(run: ForecastRun, adjustment: Adjustment, *, reason: str, at: datetime) -> IncomingRun:
@@ -86,6 +85,7 @@ def adjusted(run: ForecastRun, adjustment: Adjustment, *, reason: str, at: datet
         cutoff_us=to_us(run.data_cutoff),
         rung=ForecastRun.Rung.OVERRIDE,
         reason=reason,
+        publisher=ForecastRun.Publisher.PERSON,
         valid_us=valid_us,
         quantiles=np.array(run.quantiles, dtype=np.float64),
         values=changed,

@@ -39,6 +39,8 @@ def test_a_run_of_the_champion_is_published_with_its_facts(
         "series": "victoria",
         "issue_time": "2014-11-01T13:00:00Z",
         "status": "created",
+        "deadline": None,
+        "minutes_before": None,
     }
     kept = service.get(f"/api/v1/forecast-runs/{run['id']}/").json()
     assert kept.pop("published_at").endswith("Z")
@@ -51,6 +53,7 @@ def test_a_run_of_the_champion_is_published_with_its_facts(
         "rung": "champion",
         "reason": "",
         "publisher": "pipeline",
+        "airflow": {},
         "adjusts": None,
         "adjusted_by": None,
         "adjustment": {},

@@ -53,7 +53,7 @@ def test_a_series_is_made_and_read_back_whole(api: APIClient, make_series: MakeS
     make_series("melbourne", quantity="temperature")
     response = api.post(SERIES, facts())
     assert response.status_code == 201, response.content
-    assert response.json() == {**facts(), "external_forecast": None, "champion": None}
+    assert response.json() == {**facts(), "external_forecast": None, "champion": None, "next_deadline": None}
     assert api.get(f"{SERIES}victoria/").json() == response.json()
     assert Series.objects.get(slug="victoria").history.first().history_user == engineer
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -51,6 +52,11 @@ def compose(template: str, *, subject: str, facts: Mapping[str, Any]) -> EmailCo
         _ENGINE.get_template(f"{template}.txt").render(Context(context, autoescape=False)).strip() + "\n",
         _ENGINE.get_template(f"{template}.html").render(Context(context)),
     )
+
+
+def list_url(view: str, **filters: object) -> str:
+    """A list of the portal, narrowed, as people reach it from a mail."""
+    return f"{settings.PORTAL_PUBLIC_URL.rstrip('/')}{reverse(view)}?{urlencode(filters)}"
 
 
 def url(view: str, pk: int) -> str:

@@ -1,0 +1,52 @@
+"""The mail about the forecasts of a series: a deadline with nothing published, or accuracy that was lost."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from portal.alerts.channels.email.content import EmailContent, Moment, compose, list_url, url
+from portal.alerts.models import Alert, AlertRule, OutboxMessage
+from portal.series.models import Series
+
+_PAGES = {
+    Alert.PUBLICATION: (
+        ("Deadlines", "admin:forecasts_deadlinerecord_changelist", "series__id__exact"),
+        ("Ledger", "admin:forecasts_forecastrun_changelist", "series__id__exact"),
+    ),
+    Alert.ACCURACY: (
+        ("Scores", "admin:forecasts_forecastscore_changelist", "forecast_run__series__id__exact"),
+        ("Ledger", "admin:forecasts_forecastrun_changelist", "series__id__exact"),
+    ),
+}
+_TITLES = {
+    Alert.PUBLICATION: ("nothing published before the deadline", "published after all"),
+    Alert.ACCURACY: ("forecasts are worse than expected", "forecasts are as good as expected again"),
+}
+
+
+def render_forecasts(
+    rule: AlertRule, series: Series, *, alert: Alert, kind: OutboxMessage.Kind, at: datetime
+) -> EmailContent:
+    """The mail about `alert`, of the forecasts of `series`, which `rule` fired or saw resolved at a time."""
+    fired = kind == OutboxMessage.Kind.FIRED
+    title = _TITLES[alert.engine][0 if fired else 1]
+    fatal = alert.severity == AlertRule.Severity.FATAL
+    timezone = ZoneInfo(series.timezone)
+    facts = {
+        "fired": fired,
+        "fatal": fatal,
+        "severity": alert.get_severity_display().lower(),
+        "rule": rule,
+        "series": series,
+        "title": title,
+        "message": alert.message,
+        "about_publication": alert.engine == Alert.PUBLICATION,
+        "at": Moment.of(at, timezone),
+        "timezone": timezone.key,
+        "pages": [(name, list_url(view, **{by: series.pk})) for name, view, by in _PAGES[alert.engine]],
+        "alert_url": url("admin:alerts_alert_acknowledge", alert.pk),
+        "rule_url": url("admin:alerts_alertrule_change", rule.pk),
+    }
+    severity = str(alert.get_severity_display()) if fired else "Resolved"
+    return compose("forecasts", subject=f"{severity}: {series.slug}, {title}", facts=facts)

@@ -1,0 +1,43 @@
+"""When the alert about a deadline is over: a forecast of the delivery day has been published after all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+from portal.alerts.models import Alert, AlertRule
+from portal.alerts.operations import evaluate_forecasts
+from portal.forecasts.deadlines.clock import DAY, moment
+from portal.forecasts.models import DeadlineRecord, ForecastRun
+
+
+def resolve_published(runs: Sequence[ForecastRun], *, at: datetime) -> None:
+    """Resolve the alerts about deadlines that new runs meet, if late. To be called in the transaction of the runs."""
+    alarmed = set(
+        Alert.objects.filter(engine=Alert.PUBLICATION, first_run=None, series__in={run.series_id for run in runs})
+        .exclude(state=Alert.State.RESOLVED)
+        .values_list("series", flat=True)
+    )
+    for run in runs:
+        if run.series_id not in alarmed:
+            continue
+        record = DeadlineRecord.objects.filter(series=run.series).exclude(outcome=DeadlineRecord.Outcome.MET).first()
+        if record is not None and _covers_what_is_left(run, record):
+            evaluate_forecasts(
+                AlertRule.Signal.DEADLINE_NEAR,
+                run.series,
+                failing=False,
+                message=f"Run {run.pk}, issued {run.issue_time:%Y-%m-%d %H:%M}Z by the pipeline"
+                f" ({run.get_rung_display().lower()}), covers {record.delivery_day}.",
+                at=at,
+            )
+            alarmed.discard(run.series_id)
+
+
+def _covers_what_is_left(run: ForecastRun, record: DeadlineRecord) -> bool:
+    """Whether the run was issued for the delivery day, and reaches from its issue time over all that was left of it."""
+    zone = ZoneInfo(run.series.timezone)
+    start, end = (moment(day, time(0), zone) for day in (record.delivery_day, record.delivery_day + DAY))
+    begins = max(start, run.issue_time + run.series.resolution)
+    return run.issue_time > record.deadline - DAY and run.valid_from <= begins and run.valid_until >= end

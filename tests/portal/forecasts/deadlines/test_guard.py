@@ -1,0 +1,201 @@
+"""The guard: what it records, what it publishes where the pipeline has not, and when it leaves a deadline alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import pytest
+from django.contrib.auth.models import User
+
+from portal.alerts.models import Alert, OutboxMessage
+from portal.core.columns import to_datetime
+from portal.forecasts.deadlines.operations import change_deadline, guard_deadlines, set_deadline
+from portal.forecasts.models import DeadlineRecord, ForecastRun, ForecastValue, PublicationDeadline
+from portal.forecasts.queries import latest_run, run_values
+from portal.pipeline.models import DagRunRequest
+from portal.series.models import Series
+from tests.portal.forecasts.deadlines.conftest import DAY, DEADLINE, GUARD, HOUR, MINUTE, START
+
+History = Callable[..., None]
+PublishDay = Callable[..., ForecastRun]
+pytestmark = pytest.mark.usefixtures("deadline")
+
+
+def the_record() -> DeadlineRecord:
+    return DeadlineRecord.objects.get()
+
+
+def test_a_day_that_the_pipeline_has_published_is_met_and_nothing_is_added(publish_day: PublishDay) -> None:
+    run = publish_day()
+    guard_deadlines(at=GUARD)
+    record = the_record()
+    assert (record.outcome, record.run, record.deadline) == ("met", run, DEADLINE)
+    assert (record.delivery_day, record.recorded_at) == (date(2014, 11, 4), GUARD)
+    assert record.reason == "Published on the rung seasonal naive."
+    assert ForecastRun.objects.count() == 1
+    assert not Alert.objects.exists()
+    assert not DagRunRequest.objects.exists()
+
+
+def test_nothing_is_done_before_the_guards_time_and_nothing_twice(publish_day: PublishDay, history: History) -> None:
+    history()
+    assert guard_deadlines(at=GUARD - MINUTE) == []
+    assert len(guard_deadlines(at=GUARD)) == 1
+    assert guard_deadlines(at=GUARD + MINUTE) == []
+    assert ForecastRun.objects.count() == DagRunRequest.objects.count() == OutboxMessage.objects.count() == 1
+
+
+def test_without_any_run_the_guard_publishes_a_whole_seasonal_naive(series: Series, history: History) -> None:
+    history()
+    guard_deadlines(at=GUARD + timedelta(seconds=12, microseconds=34))
+    run = ForecastRun.objects.get()
+    assert (run.publisher, run.rung, run.model) == ("guard", "seasonal_naive", None)
+    assert run.issue_time == run.data_cutoff == GUARD + timedelta(seconds=12)
+    assert (run.valid_from, run.valid_until) == (GUARD + 30 * MINUTE, START + DAY)
+    assert run.value_count == ForecastValue.objects.filter(run=run).count() == 72 * 3 + 3
+    assert run.reason == (
+        "the pipeline had published nothing for 2014-11-04 before the deadline 2014-11-03 12:00 AEDT; "
+        "earlier_run: none covers the day"
+    )
+    values = run_values(run)
+    times = [to_datetime(us) for us in values.column("valid_time").cast("int64").to_pylist()][::3]
+    medians = values.column("value").to_numpy().reshape(-1, 3)[:, 1]
+    week_ago = np.array([4000 + (at - 7 * DAY).hour * 10 + (at - 7 * DAY).day for at in times], dtype=float)
+    assert np.abs(medians - week_ago).max() < 40, "a week ago, moved by the median of the changes"
+    assert (the_record().outcome, the_record().run) == ("guarded", run)
+
+
+def test_an_earlier_run_that_still_covers_the_day_goes_before_a_naive(
+    publish_day: PublishDay, history: History
+) -> None:
+    history()
+    earlier = publish_day(DEADLINE - 26 * HOUR, hours=72)
+    guard_deadlines(at=GUARD)
+    run = ForecastRun.objects.get(publisher="guard")
+    assert (run.rung, run.data_cutoff, run.valid_until) == ("earlier_run", earlier.data_cutoff, earlier.valid_until)
+    assert run.valid_from == GUARD
+    assert f"; run {earlier.pk}, issued 2014-11-01 23:00Z, goes on" in run.reason
+    assert set(run_values(run).column("value").to_pylist()) == {4900.0, 5000.0, 5100.0}
+
+
+def test_the_naive_has_the_levels_of_the_last_run(publish_day: PublishDay, history: History) -> None:
+    history()
+    last = publish_day(DEADLINE - 26 * HOUR, hours=24)
+    guard_deadlines(at=GUARD)
+    assert ForecastRun.objects.get(publisher="guard").quantiles == last.quantiles
+
+
+@pytest.mark.parametrize("hours", [12, 36])
+def test_a_run_that_covers_a_part_of_the_day_does_not_meet_the_deadline(
+    publish_day: PublishDay, history: History, hours: int
+) -> None:
+    history()
+    publish_day(hours=hours)
+    guard_deadlines(at=GUARD)
+    assert the_record().outcome == "guarded"
+
+
+def test_the_alert_fires_with_a_mail_and_airflow_is_asked_for_a_newer_run(series: Series, history: History) -> None:
+    history()
+    guard_deadlines(at=GUARD)
+    alert, request = Alert.objects.get(), DagRunRequest.objects.get()
+    assert (alert.series, alert.engine, alert.severity, alert.state) == (series, "publication", "fatal", "firing")
+    assert "The guard published run" in alert.message
+    assert request.run_id == "portal__publish_forecasts__deadline-victoria-2014-11-04"
+    assert request.conf == {"series": ["victoria"], "as_of": (GUARD + MINUTE).isoformat()}
+    assert OutboxMessage.objects.get().subject == ("[Gridcast] Fatal: victoria, nothing published before the deadline")
+
+
+def test_the_pipelines_run_that_comes_after_all_is_the_latest_and_resolves_the_alert(
+    series: Series, history: History, publish_day: PublishDay
+) -> None:
+    history()
+    guard_deadlines(at=GUARD)
+    run = publish_day(GUARD + MINUTE, start=GUARD + 30 * MINUTE)
+    assert latest_run(series) == run
+    assert Alert.objects.get().state == "resolved"
+    fired, resolved = OutboxMessage.objects.order_by("pk")
+    assert (resolved.kind, resolved.in_reply_to) == ("resolved", fired.message_id)
+    assert f"Run {run.pk}" in Alert.objects.get().message
+    assert the_record().outcome == "guarded", "what was there at the time stays recorded"
+
+
+@pytest.mark.parametrize(
+    ("issued", "hours"), [(GUARD + MINUTE, 24), (DEADLINE - 2 * DAY, 96)], ids=["too short", "a backfill"]
+)
+def test_a_run_that_is_not_of_the_day_resolves_nothing(
+    history: History, publish_day: PublishDay, issued: datetime, hours: int
+) -> None:
+    history()
+    guard_deadlines(at=GUARD)
+    publish_day(issued, hours=hours, start=issued.replace(minute=0) + HOUR)
+    assert Alert.objects.get().state == "firing"
+
+
+def test_where_nothing_is_possible_the_deadline_is_missed_and_the_alert_says_why(history: History) -> None:
+    history(days=10)
+    guard_deadlines(at=GUARD)
+    record = the_record()
+    assert (record.outcome, record.run) == ("missed", None)
+    assert record.reason.endswith("seasonal_naive: less than two weeks of the load are known")
+    assert Alert.objects.get().message == f"Nothing could be published for 2014-11-04: {record.reason}."
+    assert DagRunRequest.objects.count() == 1
+
+
+def test_the_next_day_in_order_resolves_the_alert_of_the_day_before(history: History, publish_day: PublishDay) -> None:
+    history()
+    guard_deadlines(at=GUARD)
+    Alert.objects.update(fired_at=GUARD)
+    publish_day(GUARD + DAY - HOUR, hours=12)
+    assert Alert.objects.get().state == "firing"
+    publish_day(GUARD + DAY - HOUR / 2)
+    guard_deadlines(at=GUARD + DAY)
+    assert Alert.objects.get().state == "resolved"
+
+
+def test_a_guard_that_was_away_acts_late_and_says_so(history: History) -> None:
+    history()
+    guard_deadlines(at=DEADLINE + 20 * HOUR)
+    run = ForecastRun.objects.get()
+    assert "and the guard came late, at 2014-11-04 08:00 AEDT" in run.reason
+    assert (run.valid_from, run.valid_until) == (DEADLINE + 20 * HOUR, START + DAY)
+    assert the_record().outcome == "guarded"
+
+
+def test_what_was_published_only_after_the_deadline_is_missed_though_it_is_there(publish_day: PublishDay) -> None:
+    run = publish_day()  # by the clock of this test's machine, so years after the deadline
+    guard_deadlines(at=DEADLINE + HOUR)
+    record = the_record()
+    assert (record.outcome, record.run) == ("missed", run)
+    assert "after the deadline" in record.reason
+
+
+def test_a_day_that_is_over_is_left_alone(history: History) -> None:
+    history()
+    (record,) = guard_deadlines(at=START + 2 * DAY - HOUR)
+    assert record.delivery_day == date(2014, 11, 5)
+
+
+@pytest.mark.parametrize("change", [{"enabled": True}, {"guard_before": HOUR}])
+def test_a_deadline_before_the_last_change_is_left_alone(
+    deadline: PublicationDeadline, operator: User, history: History, change: dict[str, object]
+) -> None:
+    history()
+    change_deadline(deadline, changes=change, by=operator, at=DEADLINE + MINUTE)
+    assert guard_deadlines(at=DEADLINE + HOUR) == []
+    change_deadline(deadline, changes={"enabled": False}, by=operator, at=DEADLINE + 2 * HOUR)
+    assert guard_deadlines(at=GUARD + DAY) == []
+
+
+def test_a_series_that_stumbles_holds_up_no_other(
+    make_series: Callable[..., Series], operator: User, history: History, caplog: pytest.LogCaptureFixture
+) -> None:
+    history()
+    broken = make_series("atlantis", timezone="Australia/Melbourne")
+    set_deadline(facts={"series": broken, "gate_closure": DEADLINE.time()}, by=operator, at=DEADLINE - DAY)
+    Series.objects.filter(pk=broken.pk).update(timezone="Atlantis/Capital")
+    (record,) = guard_deadlines(at=GUARD)
+    assert record.series.slug == "victoria"
+    assert "The guard could not see to atlantis" in caplog.text
