@@ -215,7 +215,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"SeverityEnum": "portal.alerts.models.AlertRule.Severity"},
+    "ENUM_NAME_OVERRIDES": {
+        "SeverityEnum": "portal.alerts.models.AlertRule.Severity",
+        "AccuracyStateEnum": "portal.forecasts.models.AccuracySignal.State",
+        "StoredStatusEnum": ["created", "unchanged"],
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "portal.core.schema.describe_problems",

@@ -1,4 +1,4 @@
-"""The ledger and the scores as operators see them."""
+"""The ledger as operators see it; scores have their own module."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from unfold.decorators import display
 from portal.core.admin import RecordAdmin, airflow_link, badge
 from portal.forecasts.dashboard import run_chart
 from portal.forecasts.deadlines.admin import DeadlineRecordAdmin, PublicationDeadlineAdmin
-from portal.forecasts.models import ForecastRun, ForecastScore
+from portal.forecasts.models import ForecastRun
 from portal.forecasts.queries import quantile_name, values_by_time
+from portal.forecasts.scores.admin import ForecastScoreAdmin
 
 __all__ = ["DeadlineRecordAdmin", "ForecastRunAdmin", "ForecastScoreAdmin", "PublicationDeadlineAdmin"]
 
@@ -88,25 +89,3 @@ class ForecastRunAdmin(RecordAdmin):
     @display(description="Model", ordering="model__version")
     def model_name(self, run: ForecastRun) -> str:
         return f"{run.model.kind} v{run.model.version}" if run.model is not None else "–"
-
-
-@admin.register(ForecastScore)
-class ForecastScoreAdmin(RecordAdmin):
-    """How good the runs were."""
-
-    list_display = ("series", "issue_time", "as_of", "n", "mae", "naive_mae", "mape", "coverage_80", "bias")
-    list_filter = ("forecast_run__series",)
-    list_select_related = ("forecast_run__series",)
-    date_hierarchy = "as_of"
-
-    @display(description="Series", ordering="forecast_run__series__slug")
-    def series(self, score: ForecastScore) -> str:
-        return score.forecast_run.series.slug
-
-    @display(description="Issued", ordering="forecast_run__issue_time")
-    def issue_time(self, score: ForecastScore) -> Any:
-        return score.forecast_run.issue_time
-
-    @display(description="MAE of the seasonal naive")
-    def naive_mae(self, score: ForecastScore) -> Any:
-        return score.baseline.get("mae")

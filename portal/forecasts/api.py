@@ -1,18 +1,17 @@
-"""``/api/v1/``: publish forecasts, the ledger, scores."""
+"""``/api/v1/``: publish forecasts, the ledger."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, cast
+from typing import cast
 
 import django_filters
 import pyarrow as pa
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import mixins, serializers, viewsets
+from rest_framework import viewsets
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
@@ -26,15 +25,11 @@ from portal.core.negotiation import JSON
 from portal.core.parameters import TimeFilter
 from portal.core.problems import Problem
 from portal.forecasts import operations, queries
-from portal.forecasts.models import ForecastRun, ForecastScore
+from portal.forecasts.models import ForecastRun
 from portal.forecasts.serializers import (
-    MOST_SCORES,
     ForecastRunSerializer,
     ForecastValueSerializer,
     PublishedSerializer,
-    RecordedScoresSerializer,
-    ScoreRequestSerializer,
-    ScoreSerializer,
 )
 
 
@@ -105,70 +100,3 @@ class ForecastRunViewSet(viewsets.ReadOnlyModelViewSet[ForecastRun]):
     def values(self, request: Request, pk: str) -> Response:
         """The values of a run: JSON, Parquet or an Arrow stream by `Accept`."""
         return Response(queries.run_values(get_object_or_404(ForecastRun, pk=pk)))
-
-
-class ScoreFilter(django_filters.FilterSet):
-    """What the scores can be narrowed by."""
-
-    series = django_filters.CharFilter("forecast_run__series__slug")
-    forecast_run = django_filters.NumberFilter("forecast_run", min_value=1, max_value=2**63 - 1)
-
-    class Meta:
-        model = ForecastScore
-        fields = ("series", "forecast_run")
-
-
-class ScoreViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ForecastScore]):
-    """Scores of runs, newest first."""
-
-    queryset = ForecastScore.objects.select_related("forecast_run__series")
-    serializer_class = ScoreSerializer
-    filterset_class = ScoreFilter
-    permissions_by_method = {  # noqa: RUF012
-        "GET": "forecasts.view_forecastscore",
-        "POST": "forecasts.add_forecastscore",
-    }
-
-    def get_queryset(self) -> QuerySet[ForecastScore]:
-        return super().get_queryset()
-
-    @extend_schema(
-        operation_id="scores_bulk",
-        request=ScoreRequestSerializer(many=True),
-        responses=RecordedScoresSerializer,
-        filters=False,
-    )
-    @idempotent
-    @action(detail=False, methods=["post"], pagination_class=None)
-    def bulk(self, request: Request) -> Response:
-        """Keep scores, one per (forecast_run, as_of); one that came before is brought up to date."""
-        serializer: serializers.ListSerializer[Any] = serializers.ListSerializer(
-            data=request.data, child=ScoreRequestSerializer(), max_length=MOST_SCORES
-        )
-        serializer.is_valid(raise_exception=True)
-        scores = serializer.validated_data
-        known = ForecastRun.objects.in_bulk({score["forecast_run"] for score in scores})
-        unknown = [
-            {
-                "row": row,
-                "field": "forecast_run",
-                "value": score["forecast_run"],
-                "rule": "unknown_run",
-                "message": f"There is no forecast run {score['forecast_run']}.",
-            }
-            for row, score in enumerate(scores)
-            if score["forecast_run"] not in known
-        ]
-        if unknown:
-            raise Problem("Scores of runs that are not in the ledger; nothing was stored.", errors=unknown)
-        recorded = operations.record_scores(
-            [{**score, "forecast_run": known[score["forecast_run"]]} for score in scores], by=cast("User", request.user)
-        )
-        return Response(
-            {
-                "scores": [
-                    {"id": score.pk, "forecast_run": score.forecast_run_id, "as_of": score.as_of, "status": status}
-                    for score, status in recorded
-                ]
-            }
-        )

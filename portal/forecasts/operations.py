@@ -1,4 +1,4 @@
-"""What is written to the ledger: forecasts, whole or not at all, and their scores. Each function is one transaction."""
+"""What is written to the ledger: forecasts, whole or not at all. Each function is one transaction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from portal.forecasts.deadlines.alarms import resolve_published
 from portal.forecasts.deadlines.clock import GateClosure
 from portal.forecasts.deadlines.queries import gate_closures
 from portal.forecasts.incoming import IncomingRun, read_runs
-from portal.forecasts.models import ForecastRun, ForecastScore
+from portal.forecasts.models import ForecastRun
 from portal.series.models import Series
 
 LEDGER_LOCK = 0x6C6467
@@ -149,24 +149,3 @@ def store_runs(runs: Sequence[IncomingRun], **facts: Any) -> list[ForecastRun]:
         cursor.execute("SET CONSTRAINTS forecasts_run_is_whole IMMEDIATE")
         cursor.execute("SET CONSTRAINTS forecasts_run_is_whole DEFERRED")
     return stored
-
-
-def record_scores(scores: Sequence[Mapping[str, Any]], *, by: User) -> list[tuple[ForecastScore, str]]:
-    """Keep validated scores, one per (forecast_run, as_of); one that came before is brought up to date.
-
-    Returns each with created, updated or unchanged. Raises NotPermitted.
-    """
-    require(by, "forecasts.add_forecastscore", doing="record scores")
-    answers = []
-    with transaction.atomic():
-        for score in sorted(scores, key=lambda score: (score["forecast_run"].pk, score["as_of"])):
-            key = {"forecast_run": score["forecast_run"], "as_of": score["as_of"]}
-            facts = {name: value for name, value in score.items() if name not in key}
-            kept, made = ForecastScore.objects.select_for_update().get_or_create(**key, defaults=facts)
-            changed = [name for name, value in facts.items() if getattr(kept, name) != value]
-            if changed:
-                for name in changed:
-                    setattr(kept, name, facts[name])
-                kept.save(update_fields=changed)
-            answers.append((kept, "created" if made else "updated" if changed else "unchanged"))
-    return answers

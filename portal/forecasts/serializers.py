@@ -1,20 +1,16 @@
-"""Forecast runs and scores as the API takes and gives them."""
+"""Forecast runs as the API takes and gives them."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from django.contrib.auth.models import User
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from portal.core.times import TimeField
-from portal.forecasts.models import ForecastRun, ForecastScore
+from portal.forecasts.models import ForecastRun
 from portal.series.models import Series
 from portal.series.serializers import ChampionSerializer
-
-MOST_SCORES = 10_000
 
 
 class ForecastRunSerializer(serializers.ModelSerializer[ForecastRun]):
@@ -123,72 +119,3 @@ class PublishedSerializer(serializers.Serializer[Any]):
     """What became of the runs of a body."""
 
     runs = PublishedRunSerializer(many=True)
-
-
-class FiniteField(serializers.FloatField):
-    """A number that JSON can hold."""
-
-    def to_internal_value(self, data: Any) -> float:
-        value = super().to_internal_value(data)
-        if not math.isfinite(value):
-            self.fail("invalid")
-        return value
-
-
-class ScoreRequestSerializer(serializers.Serializer[dict[str, Any]]):
-    """How good a run was; a figure that is undefined is null."""
-
-    forecast_run = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
-    as_of = TimeField()
-    n = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
-    mae = FiniteField(allow_null=True, required=False, default=None)
-    rmse = FiniteField(allow_null=True, required=False, default=None)
-    mape = FiniteField(allow_null=True, required=False, default=None)
-    pinball = FiniteField(allow_null=True, required=False, default=None)
-    coverage_80 = FiniteField(allow_null=True, required=False, default=None)
-    bias = FiniteField(allow_null=True, required=False, default=None)
-    baseline = serializers.DictField(required=False, default=dict)
-    by_lead_time = serializers.JSONField(required=False, default=list)  # type: ignore[arg-type]
-
-
-class ScoreSerializer(serializers.ModelSerializer[ForecastScore]):
-    """How good a run was."""
-
-    series = serializers.CharField(source="forecast_run.series.slug", read_only=True)
-    issue_time = serializers.DateTimeField(source="forecast_run.issue_time", read_only=True)
-    by_lead_time = serializers.JSONField(read_only=True)
-
-    class Meta:
-        model = ForecastScore
-        fields = (
-            "id",
-            "forecast_run",
-            "series",
-            "issue_time",
-            "as_of",
-            "n",
-            "mae",
-            "rmse",
-            "mape",
-            "pinball",
-            "coverage_80",
-            "bias",
-            "baseline",
-            "by_lead_time",
-            "recorded_at",
-        )
-
-
-class RecordedScoreSerializer(serializers.Serializer[Any]):
-    """What became of one score."""
-
-    id = serializers.IntegerField()
-    forecast_run = serializers.IntegerField()
-    as_of = serializers.DateTimeField()
-    status = serializers.ChoiceField(choices=("created", "updated", "unchanged"))
-
-
-class RecordedScoresSerializer(serializers.Serializer[Any]):
-    """What became of the scores of a body."""
-
-    scores = RecordedScoreSerializer(many=True)

@@ -29,14 +29,25 @@ def score(run: int, **changes: Any) -> dict[str, Any]:
         "forecast_run": run,
         "as_of": "2014-11-02T14:00:00Z",
         "n": 96,
+        "expected": 96,
+        "actuals_sha256": "ab" * 32,
         "mae": 120.5,
         "rmse": 150.25,
         "mape": 2.5,
         "pinball": 40.0,
         "coverage_80": 0.81,
         "bias": -12.0,
+        "peak_mae": 90.0,
+        "peak_bias": -90.0,
+        "peak_time_mae_hours": 0.5,
+        "skill": 0.6,
         "baseline": {"n": 96, "mae": 300.0, "mape": None},
+        "external": {"series": "operator", "n": 90, "mae": 130.0, "skill": 0.1, "known": "issue_time"},
+        "stability": {"against_run": 7, "n": 48, "mean_absolute_change": 20.0, "relative": None},
+        "attribution": {"n": 96, "mae": 120.5, "model_mae": 100.0, "weather_mae": 20.5},
         "by_lead_time": [{"lead_time_from": 0, "lead_time_to": 6, "mae": 80.0}],
+        "by_day": [{"date": "2014-11-02", "n": 48, "mae": 80.0, "peak_error": None}],
+        "airflow": {"dag_id": "score_forecasts", "run_id": "manual__1"},
         **changes,
     }
 
@@ -61,17 +72,57 @@ def test_the_same_score_again_is_unchanged(service: APIClient, run: int) -> None
     assert service.post(BULK, [score(run)]).json()["scores"][0]["status"] == "unchanged"
 
 
-def test_a_score_of_the_same_run_and_time_is_brought_up_to_date(service: APIClient, run: int) -> None:
+def test_a_score_of_the_same_run_and_time_stays_as_it_was(service: APIClient, run: int) -> None:
     service.post(BULK, [score(run)])
-    again = score(run, mae=100.0, mape=None)
-    assert service.post(BULK, [again]).json()["scores"][0]["status"] == "updated"
+    again = score(run, mae=100.0, mape=None, actuals_sha256="cd" * 32)
+    assert service.post(BULK, [again]).json()["scores"][0]["status"] == "unchanged"
     kept = ForecastScore.objects.get()
-    assert (kept.mae, kept.mape, kept.rmse) == (100.0, None, 150.25)
+    assert (kept.mae, kept.mape) == (120.5, 2.5)
 
 
-def test_a_run_is_scored_again_as_of_another_time(service: APIClient, run: int) -> None:
-    service.post(BULK, [score(run), score(run, as_of="2014-11-03T14:00:00Z", n=144)])
+def test_a_run_whose_actuals_changed_is_scored_again_and_both_scores_are_kept(service: APIClient, run: int) -> None:
+    service.post(BULK, [score(run), score(run, as_of="2014-11-03T14:00:00Z", n=144, actuals_sha256="cd" * 32)])
     assert [kept["n"] for kept in service.get(SCORES).json()["results"]] == [144, 96], "newest first"
+
+
+def test_a_score_on_the_same_actuals_says_nothing_new(service: APIClient, run: int) -> None:
+    (first,) = service.post(BULK, [score(run)]).json()["scores"]
+    (again,) = service.post(BULK, [score(run, as_of="2014-11-03T14:00:00Z")]).json()["scores"]
+    assert (again["id"], again["status"]) == (first["id"], "unchanged")
+    assert ForecastScore.objects.count() == 1
+
+
+def test_actuals_that_come_back_to_what_they_were_count_as_changed(service: APIClient, run: int) -> None:
+    times = ("2014-11-02T14:00:00Z", "2014-11-03T14:00:00Z", "2014-11-04T14:00:00Z")
+    hashes = ("ab" * 32, "cd" * 32, "ab" * 32)
+    service.post(BULK, [score(run, as_of=at, actuals_sha256=sha) for at, sha in zip(times, hashes, strict=True)])
+    assert ForecastScore.objects.count() == 3
+
+
+def test_a_score_as_of_an_earlier_time_is_compared_with_what_was_known_before_it_only(
+    service: APIClient, run: int
+) -> None:
+    service.post(BULK, [score(run, as_of="2014-11-05T14:00:00Z")])
+    (recorded,) = service.post(BULK, [score(run, n=10)]).json()["scores"]
+    assert recorded["status"] == "created"
+
+
+def test_the_newest_score_of_each_run_as_of_a_time_and_whether_it_is_complete(service: APIClient, run: int) -> None:
+    late = {"as_of": "2014-11-03T14:00:00Z", "actuals_sha256": "cd" * 32}
+    service.post(BULK, [score(run, n=50), score(run, **late)])
+
+    def counts(**query: Any) -> list[int]:
+        return [kept["n"] for kept in service.get(SCORES, query).json()["results"]]
+
+    assert counts() == [96, 50]
+    assert counts(newest="true") == [96]
+    assert counts(newest="true", as_of="2014-11-03T00:00:00Z") == [50]
+    assert counts(complete="true") == [96]
+    assert counts(complete="false") == [50]
+    assert counts(newest="true", complete="false") == [], "its newest is complete"
+    assert counts(rung="champion") == []
+    assert counts(rung="seasonal_naive", issued_from="2014-11-01T13:00:00Z", newest="true") == [96]
+    assert counts(issued_to="2014-11-01T13:00:00Z") == []
 
 
 def test_undefined_figures_are_null(service: APIClient, run: int) -> None:
@@ -114,6 +165,15 @@ def test_scores_narrow_by_series_and_run(
         ({"mae": "Infinity"}, "mae"),
         ({"mae": "nan"}, "mae"),
         ({"baseline": [1]}, "baseline"),
+        ({"baseline": {"mae": "x" * 2001}}, "baseline"),
+        ({"baseline": {"mae": {"deep": 1}}}, "baseline"),
+        ({"skill": 1.1}, "skill"),
+        ({"coverage_80": 80}, "coverage_80"),
+        ({"peak_mae": -1}, "peak_mae"),
+        ({"expected": -1}, "expected"),
+        ({"actuals_sha256": "short"}, "actuals_sha256"),
+        ({"by_day": "none"}, "by_day"),
+        ({"airflow": {"dag_id": "score_forecasts"}}, "airflow.run_id"),
     ],
 )
 def test_one_bad_score_keeps_all_of_the_body_out_and_is_named_with_its_row(

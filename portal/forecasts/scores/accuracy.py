@@ -1,0 +1,122 @@
+"""The accuracy of a series over a period: means of what the newest score of each run says, weighted by intervals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from portal.forecasts.models import ForecastRun, ForecastScore
+from portal.forecasts.scores.queries import newest_scores, scores
+from portal.series.models import Series
+
+Row = Mapping[str, Any]
+PERIODS = ("day", "week", "month")
+OURS = ("mae", "bias", "coverage_80", "naive_mae", "model_mae", "weather_mae")
+THEIRS = ("external_mae", "mae_beside_external")
+"""Means over the intervals of which somebody else's forecast was known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Periods oldest first, blocks of lead time shortest first. Overrides are in none of them, and counted apart."""
+
+    series: Series
+    by: str
+    runs: int
+    total: dict[str, Any] | None
+    periods: list[dict[str, Any]]
+    lead_times: list[dict[str, Any]]
+    overrides: dict[str, Any]
+
+
+def accuracy(
+    series: Series, *, start: datetime | None = None, end: datetime | None = None, by: str = "day"
+) -> Accuracy:
+    """The accuracy of the forecasts for the local days that begin in `[start, end)`; a bound that is None is open.
+
+    A day counts once per run that forecast it. Figures are null where no score has them.
+    """
+    zone = ZoneInfo(series.timezone)
+    start, end = start or datetime.min.replace(tzinfo=UTC), end or datetime.max.replace(tzinfo=UTC)
+    reaching = scores().filter(
+        forecast_run__series=series, forecast_run__valid_until__gt=start, forecast_run__valid_from__lt=end, n__gt=0
+    )
+    newest = {score.forecast_run_id: score for score in newest_scores(reaching)}
+    ours = [score for score in newest.values() if score.forecast_run.rung != ForecastRun.Rung.OVERRIDE]
+    days = [
+        (day, row)
+        for score in ours
+        for row in _rows(score.by_day)
+        if (day := _date(row.get("date"))) and start <= datetime.combine(day, time.min, zone) < end
+    ]
+    by_period: dict[date, list[Row]] = defaultdict(list)
+    for day, row in days:
+        by_period[_first_day(day, by)].append(row)
+    blocks: dict[tuple[float, float], list[Row]] = defaultdict(list)
+    for score in ours:
+        for row in _rows(score.by_lead_time):
+            blocks[row.get("lead_time_from", 0.0), row.get("lead_time_to", 0.0)].append(row)
+    return Accuracy(
+        series=series,
+        by=by,
+        runs=len(ours),
+        total={"period": min(by_period), **_figures([row for _, row in days])} if days else None,
+        periods=[{"period": period, **_figures(rows)} for period, rows in sorted(by_period.items())],
+        lead_times=[
+            {"lead_time_from": first, "lead_time_to": last, **_figures(rows)}
+            for (first, last), rows in sorted(blocks.items())
+        ],
+        overrides=_overrides(newest),
+    )
+
+
+def _rows(rows: Any) -> list[Row]:
+    """Those with intervals that were scored; what is no row is left out."""
+    return [row for row in rows if isinstance(row, Mapping) and row.get("n")] if isinstance(rows, list) else []
+
+
+def _date(text: Any) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _first_day(day: date, by: str) -> date:
+    if by == "month":
+        return day.replace(day=1)
+    return day - timedelta(days=day.weekday()) if by == "week" else day
+
+
+def _figures(rows: Sequence[Row]) -> dict[str, Any]:
+    means: dict[str, Any] = {name: _mean(rows, name, weight="n") for name in OURS}
+    means |= {name: _mean(rows, name, weight="external_n") for name in THEIRS}
+    peaks = [abs(row["peak_error"]) for row in rows if row.get("peak_error") is not None]
+    beside = [row for row in rows if row.get("naive_mae") is not None]
+    naive = _mean(beside, "naive_mae", weight="n")
+    mae_beside = _mean(beside, "mae", weight="n")
+    return {
+        "n": sum(row["n"] for row in rows),
+        **means,
+        "skill": 1 - mae_beside / naive if naive and mae_beside is not None else None,
+        "peak_mae": sum(peaks) / len(peaks) if peaks else None,
+    }
+
+
+def _mean(rows: Iterable[Row], name: str, *, weight: str) -> float | None:
+    known = [(row[name], row[weight]) for row in rows if row.get(name) is not None and row.get(weight)]
+    return sum(value * n for value, n in known) / sum(n for _, n in known) if known else None
+
+
+def _overrides(newest: Mapping[int, ForecastScore]) -> dict[str, Any]:
+    """What was changed by people beside what it was before, where both were scored on as many intervals."""
+    pairs = [
+        {"n": score.n, "mae": score.mae, "adjusted_mae": before.mae}
+        for score in newest.values()
+        if (before := newest.get(score.forecast_run.adjusts_id or 0)) is not None and before.n == score.n
+    ]
+    return {"runs": len(pairs), **{name: _mean(pairs, name, weight="n") for name in ("mae", "adjusted_mae")}}

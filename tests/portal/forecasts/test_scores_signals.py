@@ -1,0 +1,114 @@
+"""``accuracy-signals/``: drift fires the alert rules in the same transaction, its end resolves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from portal.alerts.models import Alert
+from portal.alerts.operations import ensure_default_rules
+from portal.forecasts.models import AccuracySignal
+from portal.series.models import Series
+
+SIGNALS = "/api/v1/accuracy-signals/"
+Post = Callable[..., dict[str, Any]]
+
+
+def signal(**changes: Any) -> dict[str, Any]:
+    return {
+        "series": "victoria",
+        "as_of": "2014-11-20T00:00:00Z",
+        "window_days": 14,
+        "n": 14,
+        "mae": 300.0,
+        "naive_mae": 350.0,
+        "reference_mae": 150.0,
+        "state": "drift",
+        "retrain": True,
+        "message": "MAE 300 MW over 14 runs; 150 MW were expected.",
+        "airflow": {"dag_id": "score_forecasts", "run_id": "manual__1"},
+        **changes,
+    }
+
+
+@pytest.fixture
+def post(service: APIClient, series: Series) -> Post:
+    ensure_default_rules()
+
+    def send(status: int = 201, **changes: Any) -> dict[str, Any]:
+        answer = service.post(SIGNALS, signal(**changes))
+        assert answer.status_code == status, answer.content
+        return dict(answer.json())
+
+    return send
+
+
+def alerts() -> list[tuple[str, str]]:
+    return list(Alert.objects.filter(rule__signal="accuracy_lost").order_by("pk").values_list("state", "message"))
+
+
+def test_drift_is_kept_whole_and_fires_one_alert_with_its_numbers(service: APIClient, post: Post) -> None:
+    kept = post()
+    assert signal().items() <= kept.items()
+    assert service.get(SIGNALS, {"series": "victoria", "state": "drift", "retrain": "true"}).json()["results"] == [kept]
+    assert alerts() == [("firing", signal()["message"])]
+    post(as_of="2014-11-21T00:00:00Z", message="MAE 310 MW")
+    assert alerts() == [("firing", "MAE 310 MW")], "it is one alert, with the newest numbers"
+
+
+def test_good_figures_resolve_it_and_too_few_do_not(post: Post) -> None:
+    post()
+    post(as_of="2014-11-21T00:00:00Z", state="unknown", retrain=False, n=2, message="2 runs")
+    assert alerts()[0][0] == "firing"
+    post(as_of="2014-11-22T00:00:00Z", state="ok", retrain=False, mae=140.0, message="All is well.")
+    assert alerts() == [("resolved", "All is well.")]
+
+
+def test_the_replay_of_a_past_time_says_nothing_about_today(post: Post) -> None:
+    post(as_of="2014-12-20T00:00:00Z")
+    post(as_of="2014-11-20T00:00:00Z", state="ok", retrain=False)
+    assert alerts()[0][0] == "firing"
+    post(as_of="2014-12-21T00:00:00Z", state="ok", retrain=False)
+    post(as_of="2014-11-19T00:00:00Z")
+    assert [state for state, _ in alerts()] == ["resolved"]
+
+
+def test_the_same_signal_again_is_answered_with_the_one_that_is_there(post: Post) -> None:
+    assert post() == post(200)
+    assert AccuracySignal.objects.count() == 1
+    assert len(alerts()) == 1
+
+
+def test_another_signal_for_the_same_time_is_a_conflict(post: Post) -> None:
+    post()
+    assert "of another state" in post(409, state="ok")["detail"]
+    assert AccuracySignal.objects.get().state == "drift"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"series": "atlantis"}, "series"),
+        ({"as_of": "2014-11-20T00:00:00"}, "as_of"),
+        ({"mae": "nan"}, "mae"),
+        ({"mae": -1}, "mae"),
+        ({"state": "bad"}, "state"),
+        ({"n": -1}, "n"),
+    ],
+)
+def test_a_bad_field_is_named(
+    service: APIClient, series: Series, problem: Callable[..., dict[str, Any]], change: dict[str, Any], field: str
+) -> None:
+    (error,) = problem(service.post(SIGNALS, signal(**change)), 400)["errors"]
+    assert error["field"] == field
+    assert not AccuracySignal.objects.exists()
+
+
+def test_a_signal_without_an_enabled_rule_is_kept_and_fires_nothing(service: APIClient, series: Series) -> None:
+    service.post(SIGNALS, signal())
+    assert AccuracySignal.objects.get().as_of == datetime(2014, 11, 20, tzinfo=UTC)
+    assert not Alert.objects.exists()
