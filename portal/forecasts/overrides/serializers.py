@@ -6,9 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from portal.core.figures import FiniteField
 from portal.core.times import TimeField
 from portal.forecasts.incoming import LONGEST_REASON
-from portal.forecasts.serializers import FiniteField
 
 MOST_VALUES = 10_000
 

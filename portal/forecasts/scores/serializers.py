@@ -9,6 +9,7 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from portal.core.airflow import AirflowRunSerializer
+from portal.core.figures import FiniteField
 from portal.core.times import TimeField
 from portal.forecasts.models import AccuracySignal, ForecastRun, ForecastScore
 from portal.forecasts.serializers import ForecastRunSerializer
@@ -31,16 +32,6 @@ FIGURES = (
     "skill",
 )
 PARTS = ("baseline", "external", "stability", "attribution", "by_lead_time", "by_day")
-
-
-class FiniteField(serializers.FloatField):
-    """A number that JSON can hold."""
-
-    def to_internal_value(self, data: Any) -> float:
-        value = super().to_internal_value(data)
-        if not math.isfinite(value):
-            self.fail("invalid")
-        return value
 
 
 def _figure(**options: Any) -> FiniteField:
