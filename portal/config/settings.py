@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "portal.quality",
     "portal.alerts",
     "portal.pipeline",
+    "portal.retention",
 ]
 
 MIDDLEWARE = [

@@ -16,6 +16,7 @@ api_v1 = [
     path("", include("portal.quality.api_urls")),
     path("", include("portal.alerts.api_urls")),
     path("", include("portal.pipeline.api_urls")),
+    path("", include("portal.retention.api_urls")),
 ]
 
 urlpatterns = [

@@ -47,6 +47,13 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Runs asked of Airflow", "outbound", "pipeline.dagrunrequest"),
         ),
     ),
+    (
+        "Retention",
+        (
+            ("Retention rules", "auto_delete", "retention.retentionrule"),
+            ("Retention runs", "delete_sweep", "retention.retentionrun"),
+        ),
+    ),
     ("People", (("Users", "person", "auth.user"), ("Roles", "group", "auth.group"))),
 )
 

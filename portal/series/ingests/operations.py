@@ -78,6 +78,16 @@ def advance_ingest(run: IngestRun, *, changes: Mapping[str, Any], by: User, at: 
     return locked
 
 
+def give_up_ingest(run: IngestRun, *, error: str, at: datetime) -> None:
+    """Mark a running ingest as failed, since nobody will go on with it. Its alert fires as of any other failure.
+
+    For operations that have asked for their permission, within their transaction and with the row locked.
+    """
+    run.state, run.error, run.updated_at = IngestRun.State.FAILED, error, at
+    run.save(update_fields=("state", "error", "updated_at"))
+    evaluate_ingest_run(run, at=at)
+
+
 def _require_the_same(run: IngestRun, asked: Mapping[str, Any]) -> None:
     other = [name for name in _ASKED_FOR if getattr(run, name) != asked[name]]
     if other:

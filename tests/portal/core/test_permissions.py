@@ -89,6 +89,15 @@ ALLOWED: dict[Endpoint, frozenset[str]] = {
     ("GET", "dag-run-requests/"): EVERYBODY,
     ("GET", "dag-run-requests/{id}/"): EVERYBODY,
     ("POST", "dag-run-requests/{id}/retry/"): frozenset({"operator"}),
+    ("GET", "retention-rules/"): EVERYBODY,
+    ("GET", "retention-rules/{id}/"): EVERYBODY,
+    ("PATCH", "retention-rules/{id}/"): frozenset({"operator"}),
+    ("GET", "retention-runs/"): EVERYBODY,
+    ("POST", "retention-runs/"): frozenset({"operator", "service"}),
+    ("GET", "retention-runs/{id}/"): EVERYBODY,
+    ("PATCH", "retention-runs/{id}/"): frozenset({"service"}),
+    ("POST", "retention-runs/{id}/advance/"): frozenset({"operator", "service"}),
+    ("GET", "registered-artifacts/"): EVERYBODY,
 }
 
 

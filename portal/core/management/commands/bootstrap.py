@@ -1,4 +1,4 @@
-"""``python -m portal bootstrap --secrets FILE``: groups, people, the service token and the default alert rules.
+"""``python -m portal bootstrap --secrets FILE``: groups, people, the service token, the rules of alerts and retention.
 
 FILE is JSON, ``{"users": {name: password}, "service_token": …}``; other keys in it are kept. Missing passwords and the
 token are written back. Run it as often as you like.
@@ -18,10 +18,11 @@ from django.db import transaction
 
 from portal.alerts.operations import ensure_default_rules
 from portal.core.access import ensure_access
+from portal.retention.operations import ensure_rules
 
 
 class Command(BaseCommand):
-    help = "Make groups, people, the service account with its token, and the default alert rules. Idempotent."
+    help = "Make groups, people, the service account with its token, and the default rules. Idempotent."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--secrets", type=Path, required=True, metavar="FILE", help="JSON; read and written back")
@@ -35,6 +36,7 @@ class Command(BaseCommand):
                 mail_domain=settings.ALERT_FROM_EMAIL.rpartition("@")[2].rstrip(">"),
             )
             ensure_default_rules()
+            ensure_rules()
             # Within the transaction: a token that could not be written down would be lost.
             _write(secrets, {**known, "users": dict(access.passwords), "service_token": access.service_token})
         for change in access.changes or ["nothing to do"]:
