@@ -13,6 +13,8 @@ WIDTH, HEIGHT = 760, 280
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 46
 STYLES = (("#2563eb", ""), ("#d97706", "7 4"), ("#64748b", "2 4"))
 """Colour and dashes per line: they differ in both, for print and for eyes that see few colours."""
+HOURS = (1, 2, 3, 6, 12, 24, 48, 96, 168)
+"""Steps of an axis of hours."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,18 @@ class Line:
 
 def lead_time_chart(lines: Sequence[Line], *, title: str, unit: str) -> SafeString:
     """Up to three lines of MAE in `unit` over the lead time in hours; empty if there are no points."""
-    return line_chart(lines, title=title, x_label="Lead time, hours", y_label=f"MAE, {unit}")
+    return line_chart(lines, title=title, x_label="Lead time, hours", x_steps=HOURS, y_label=f"MAE, {unit}")
 
 
-def line_chart(lines: Sequence[Line], *, title: str, x_label: str, y_label: str, from_zero: bool = True) -> SafeString:
+def line_chart(
+    lines: Sequence[Line],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    x_steps: Sequence[float] = (1, 2, 5, 10, 20, 50),
+    from_zero: bool = True,
+) -> SafeString:
     """Up to three lines of points that are not negative; empty if there are none.
 
     The axis of x begins at 0, and so does that of y unless `from_zero` is false.
@@ -38,7 +48,7 @@ def line_chart(lines: Sequence[Line], *, title: str, x_label: str, y_label: str,
     if not lines:
         return mark_safe("")
     xs, ys = zip(*(point for line in lines for point in line.points), strict=True)
-    x_ticks = _ticks(0.0, max(xs), steps=(1, 2, 3, 6, 12, 24, 48, 96, 168, *_round_steps(from_power=2)), most=12)
+    x_ticks = _ticks(0.0, max(xs), steps=(*x_steps, *_round_steps(from_power=2)), most=12)
     y_ticks = _ticks(0.0 if from_zero else min(ys), max(ys), steps=_round_steps(from_power=-6), most=5)
     x_high, y_low, y_high = x_ticks[-1], y_ticks[0], y_ticks[-1]
 

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from portal.quality.models import CheckRun
 from portal.registry import evidence as read
 from portal.registry.challenge import by_rule
-from portal.registry.charts import Line, lead_time_chart, line_chart
+from portal.registry.charts import HOURS, Line, lead_time_chart, line_chart
 from portal.registry.models import ApprovalRule, ModelVersion
 
 
@@ -23,10 +23,18 @@ class Rival:
     version: int | None
     metrics: Mapping[str, Any]
     same_origins: bool
+    is_champion: bool
 
     @property
     def name(self) -> str:
         return "the champion" if self.version is None else f"version {self.version}"
+
+    @property
+    def title(self) -> str:
+        """Of the column of its figures."""
+        name = "Champion" if self.is_champion else "Champion then"
+        name = name if self.version is None else f"{name}, version {self.version}"
+        return f"{name}, same forecasts" if self.same_origins else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +118,7 @@ def case_for(model: ModelVersion) -> Case:
             _lines(model, rival, read.HOUR),
             title=f"Mean absolute error by hour of the day, {model}",
             x_label="Hour of the local day",
+            x_steps=HOURS,
             y_label=f"MAE, {unit}",
         ),
         calibration_chart=_calibration_chart(model),
@@ -137,10 +146,13 @@ def _check_run(model: ModelVersion) -> CheckRun | None:
 def _rival(told: object, champion: ModelVersion | None) -> Rival | None:
     metrics = read.part(told, "champion")
     if metrics:
-        return Rival(version=read.compared_with(told).version, metrics=metrics, same_origins=True)
+        other = read.compared_with(told)
+        still = champion is not None and other.pk == champion.pk
+        return Rival(version=other.version, metrics=metrics, same_origins=True, is_champion=still)
     if champion is None:
         return None
-    return Rival(version=champion.version, metrics=read.part(champion.evidence, "metrics"), same_origins=False)
+    own = read.part(champion.evidence, "metrics")
+    return Rival(version=champion.version, metrics=own, same_origins=False, is_champion=True)
 
 
 def _lines(model: ModelVersion, rival: Rival | None, segment: Any) -> list[Line]:

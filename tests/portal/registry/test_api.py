@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from portal.registry.models import ModelVersion
 from portal.registry.operations import approve_model
 from portal.series.models import Series
+from tests.portal.registry.facts import facts
 
 MODELS = "/api/v1/models/"
 AT = datetime(2014, 11, 2, 9, tzinfo=UTC)
@@ -26,27 +27,6 @@ Register = Callable[..., ModelVersion]
 def api(people: People, client_of: Callable[[User], APIClient]) -> Callable[[str], APIClient]:
     """An HTTP client that holds a token of the person."""
     return lambda username: client_of(people[username])
-
-
-def facts(**changes: Any) -> dict[str, Any]:
-    return {
-        "series": "victoria",
-        "kind": "arima",
-        "training_key": "key-1",
-        "artifact_uri": "file:///artifacts/victoria/key-1",
-        "artifact_sha256": "ab" * 32,
-        "training_start": "2013-12-31T14:00:00Z",
-        "training_end": "2014-11-01T00:00:00Z",
-        "data_cutoff": "2014-11-01T01:00:00Z",
-        "parameters": {"order": [2, 0, 1]},
-        "features": ["temperature"],
-        "evidence": {"metrics": {"mae": 180.5}, "by_lead_time": []},
-        "library_versions": {"statsmodels": "0.15.0"},
-        "code_version": "0.1.0",
-        "trained_by": "forecaster",
-        "airflow": {"dag_id": "train_models", "run_id": "manual__1"},
-        **changes,
-    }
 
 
 def problem(response: Response, status: int) -> dict[str, Any]:
@@ -254,3 +234,120 @@ def test_models_cannot_be_edited_or_deleted_over_http(api: Callable[[str], APICl
     url = f"{MODELS}{candidate().pk}/"
     for method in ("put", "patch", "delete"):
         problem(getattr(api("approver"), method)(url, {"status": "champion"}), 405)
+
+
+@pytest.fixture
+def champions(candidate: Register, people: People) -> list[ModelVersion]:
+    return [approve_model(candidate(key), by=people["approver"], reason="good", at=AT) for key in "abc"]
+
+
+def test_a_rollback_over_http_answers_with_the_champion_that_is_back(
+    api: Callable[[str], APIClient], champions: list[ModelVersion]
+) -> None:
+    client, url = api("approver"), f"{MODELS}{champions[2].pk}/rollback/"
+    answer = client.post(url, {"reason": "It drifts"})
+    assert answer.status_code == 200, answer.content
+    body = answer.json()
+    assert (body["version"], body["status"], body["decisions"][-1]["decision"]) == (2, "champion", "rollback")
+    refusal = problem(client.post(url, {"reason": "It drifts"}), 409)
+    assert "retired by approver at" in refusal["detail"]
+    chosen = client.post(f"{MODELS}{body['id']}/rollback/", {"reason": "Older", "to": champions[0].pk})
+    assert chosen.json()["version"] == 1
+
+
+def test_a_rollback_that_cannot_be_is_refused_over_http(
+    api: Callable[[str], APIClient], candidate: Register, people: People
+) -> None:
+    model = approve_model(candidate(), by=people["approver"], reason="good", at=AT)
+    url, fresh = f"{MODELS}{model.pk}/rollback/", candidate("b")
+    assert "no earlier champion" in problem(api("approver").post(url, {"reason": "x"}), 409)["detail"]
+    assert "no retired champion" in problem(api("approver").post(url, {"reason": "x", "to": fresh.pk}), 409)["detail"]
+    problem(api("approver").post(url, {"reason": "x", "to": "y"}), 400)
+    problem(api("approver").post(f"{MODELS}{fresh.pk}/rollback/", {"reason": "x"}), 409)
+    assert "registry.rollback_modelversion" in problem(api("pipeline").post(url, {"reason": "x"}), 403)["detail"]
+
+
+def test_the_trainer_cannot_roll_back_to_their_own_model_over_http(
+    api: Callable[[str], APIClient], champions: list[ModelVersion], people: People
+) -> None:
+    people["forecaster"].user_permissions.add(Permission.objects.get(codename="rollback_modelversion"))
+    document = problem(api("forecaster").post(f"{MODELS}{champions[2].pk}/rollback/", {"reason": "mine"}), 403)
+    assert "another approver" in document["detail"]
+
+
+def test_the_chain_of_decisions_is_read_in_order_and_narrowed_by_series_and_model(
+    api: Callable[[str], APIClient],
+    champions: list[ModelVersion],
+    candidate: Register,
+    people: People,
+    make_series: Callable[..., Series],
+    django_assert_max_num_queries: Any,
+) -> None:
+    approve_model(candidate("x", of=make_series("england-wales")), by=people["approver"], reason="good", at=AT)
+    client = api("forecaster")
+    with django_assert_max_num_queries(6):
+        links = client.get("/api/v1/decisions/").json()["results"]
+    assert [link["number"] for link in links] == [1, 2, 3, 4, 5, 6]
+    assert [link["previous_sha256"] for link in links[1:]] == [link["sha256"] for link in links[:-1]]
+    assert (links[1]["series"], links[1]["version"], links[1]["decision"], links[1]["by"], links[1]["automatic"]) == (
+        "victoria",
+        1,
+        "retire",
+        "approver",
+        False,
+    )
+
+    def numbers(**query: object) -> list[int]:
+        return [link["number"] for link in client.get("/api/v1/decisions/", query).json()["results"]]
+
+    assert numbers(series="england-wales") == [6]
+    assert numbers(model=champions[0].pk) == [1, 2]
+
+
+def test_an_approval_rule_is_set_and_changed_in_the_name_of_who_does_it(
+    api: Callable[[str], APIClient], series: Series
+) -> None:
+    url, client = "/api/v1/approval-rules/", api("approver")
+    made = client.post(url, {"series": "victoria", "margin": 0.05, "reason": "Weekly runs"})
+    assert made.status_code == 201, made.content
+    rule = made.json()
+    assert (rule["enabled"], rule["margin"], rule["set_by"]) == (False, 0.05, "approver")
+    changed = api("second_approver").patch(f"{url}{rule['id']}/", {"enabled": True, "reason": "It works"})
+    assert changed.status_code == 200, changed.content
+    assert (changed.json()["enabled"], changed.json()["margin"], changed.json()["set_by"]) == (
+        True,
+        0.05,
+        "second_approver",
+    )
+    assert api("forecaster").get(url).json()["results"] == [changed.json()]
+    assert client.get(f"{url}{rule['id']}/").json() == changed.json()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"margin": 1.5}, "margin"),
+        ({"margin": "x"}, "margin"),
+        ({"reason": " "}, "reason"),
+        ({"series": "x"}, "series"),
+    ],
+)
+def test_a_bad_rule_is_refused_by_name(
+    api: Callable[[str], APIClient], series: Series, change: dict[str, Any], field: str
+) -> None:
+    body = {"series": "victoria", "margin": 0.05, "reason": "Weekly runs", **change}
+    document = problem(api("approver").post("/api/v1/approval-rules/", body), 400)
+    assert document["errors"][0]["field"] == field
+
+
+def test_a_second_rule_of_a_series_and_a_change_without_a_reason_are_refused(
+    api: Callable[[str], APIClient], series: Series
+) -> None:
+    url, client = "/api/v1/approval-rules/", api("approver")
+    body = {"series": "victoria", "margin": 0.05, "reason": "Weekly runs"}
+    rule = client.post(url, body).json()
+    assert "change that one" in problem(client.post(url, body), 400)["detail"]
+    problem(client.patch(f"{url}{rule['id']}/", {"enabled": True}), 400)
+    problem(client.patch(f"{url}{rule['id']}/", {"margin": -1, "reason": "x"}), 400)
+    problem(api("pipeline").post(url, body), 403)
+    problem(api("pipeline").patch(f"{url}{rule['id']}/", {"enabled": True, "reason": "x"}), 403)

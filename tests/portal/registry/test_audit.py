@@ -1,4 +1,4 @@
-"""The chain of decisions, and ``verify_audit``: what a database administrator with the triggers off could do is seen."""
+"""The chain of decisions, and ``verify_audit``: what an administrator does with the triggers off is seen."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_an_empty_record_is_sound(db: None) -> None:
 )
 def test_an_altered_decision_is_named(history: list[ModelVersion], change: str) -> None:
     with tampering() as execute:
-        execute(f"UPDATE registry_decision SET {change} WHERE number = 4")
+        execute(f"UPDATE registry_decision SET {change} WHERE number = 4")  # noqa: S608  # of this file
     first, *_ = broken().splitlines()[1:]
     assert first.startswith("decision 4 (reject victoria v3) is not what was recorded")
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from threading import Barrier
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connections
 
 from portal.core.permissions import NotPermitted
+from portal.pipeline.models import DagRunRequest
 from portal.registry.models import Decision, ModelVersion
 from portal.registry.operations import (
     AlreadyDecided,
     ReasonMissing,
-    RegistryError,
     SelfApprovalRefused,
     approve_model,
     reject_model,
@@ -111,53 +108,15 @@ def test_what_is_decided_stays_decided(
     assert model.decisions.count() == 1
 
 
-def _at_once(*decisions: Callable[[], ModelVersion]) -> list[ModelVersion | RegistryError]:
-    barrier = Barrier(len(decisions))
-
-    def decide(operation: Callable[[], ModelVersion]) -> ModelVersion | RegistryError:
-        barrier.wait()
-        try:
-            return operation()
-        except RegistryError as refusal:
-            return refusal
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(decisions)) as pool:
-        return list(pool.map(decide, decisions))
+def test_an_approval_asks_for_a_publication_in_its_transaction(candidate: Register, people: People) -> None:
+    model = approve_model(candidate(), by=people["approver"], reason="good", at=AT)
+    request = DagRunRequest.objects.get()
+    assert request.run_id == f"portal__publish_forecasts__decision-{model.decisions.get().pk}"
+    assert request.conf == {"series": ["victoria"], "as_of": AT.isoformat()}
+    assert (request.series, request.requested_by, request.next_attempt_at) == (model.series, people["approver"], AT)
+    assert request.reason == "Approved version 1: good"
 
 
-@pytest.mark.django_db(transaction=True)
-def test_of_two_approvers_at_once_one_decides_and_one_is_told(candidate: Register, people: People) -> None:
-    model = candidate()
-    answers = _at_once(
-        lambda: approve_model(model, by=people["approver"], reason="one", at=AT),
-        lambda: approve_model(model, by=people["second_approver"], reason="two", at=AT),
-    )
-    assert sorted(type(answer).__name__ for answer in answers) == ["AlreadyDecided", "ModelVersion"]
-    assert model.decisions.count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_an_approval_and_a_rejection_at_once_one_holds(candidate: Register, people: People) -> None:
-    model = candidate()
-    answers = _at_once(
-        lambda: approve_model(model, by=people["approver"], reason="good", at=AT),
-        lambda: reject_model(model, by=people["second_approver"], reason="bad", at=AT),
-    )
-    assert sorted(type(answer).__name__ for answer in answers) == ["AlreadyDecided", "ModelVersion"]
-    model.refresh_from_db()
-    assert model.status == {"approve": "champion", "reject": "rejected"}[model.decisions.get().decision]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_eight_candidates_approved_at_once_leave_one_champion(
-    candidate: Register, series: Series, people: People
-) -> None:
-    models = [candidate(f"key-{number}") for number in range(8)]
-    answers = _at_once(
-        *(lambda m=model: approve_model(m, by=people["approver"], reason="good", at=AT) for model in models)
-    )
-    assert all(isinstance(answer, ModelVersion) for answer in answers)
-    statuses = list(ModelVersion.objects.filter(series=series).values_list("status", flat=True))
-    assert sorted(statuses) == ["champion"] + ["retired"] * 7
+def test_a_rejection_asks_for_none(candidate: Register, people: People) -> None:
+    reject_model(candidate(), by=people["approver"], reason="bad", at=AT)
+    assert not DagRunRequest.objects.exists()

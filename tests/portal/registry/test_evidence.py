@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import json
 import re
+from random import Random
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from forecasting import backtest, create_model, daily_origins
-from portal.registry.charts import Line, lead_time_chart
-from portal.registry.evidence import baseline_error, compare, errors_by_lead_time, figures, shown, size
+from portal.registry.challenge import challenge
+from portal.registry.charts import Line, lead_time_chart, line_chart
+from portal.registry.evidence import (
+    HOUR,
+    LEAD_TIME,
+    SEGMENTS,
+    baseline_error,
+    calibration_points,
+    compare,
+    error_points,
+    errors_by_lead_time,
+    figures,
+    part,
+    shown,
+    significance,
+    size,
+    study,
+    table,
+)
+from portal.registry.models import ModelVersion
+from portal.series.models import Series
+from tests.portal.registry.rich_evidence import rich_evidence
 
 EVIDENCE = {
     "metrics": {"n": 960, "mae": 180.0, "mape": 3.9, "coverage_80": 0.82, "bias": -6.0, "mase": None},
@@ -150,3 +172,113 @@ def test_the_backtest_report_of_the_library_reads_as_evidence() -> None:
     assert len(points) == len(evidence["by_lead_time"]) > 1
     assert baseline_error(evidence) is not None
     assert size(evidence) == evidence["metrics"]["n"]
+
+
+def test_an_integer_that_no_float_holds_reads_as_missing() -> None:
+    assert figures({"metrics": {"mae": 10**400, "coverage_80": 1e308}}, champion={"mae": -(10**400)}, unit="MW") == []
+
+
+def test_segments_stand_beside_the_champion_on_the_same_forecasts() -> None:
+    evidence = {
+        "by_day_type": [{"day_type": "day_before_holiday", "n": 24, "mae": 90.0, "skill_against_champion": 0.1}]
+    }
+    (row,) = table(evidence, SEGMENTS[1]).rows
+    assert (row.name, row.n, row.model, row.baseline) == ("day before holiday", 24, 90.0, None)
+    assert row.champion == pytest.approx(100.0)
+    assert row.against_champion.text == "10% better"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("difference", "p_value", "verdict", "text"),
+    [
+        (-14.8, 0.021, "better", "14.8 MW less error than version 2 on average over 14 origins. That is hardly chance"),
+        (
+            14.8,
+            0.0001,
+            "worse",
+            "more error than version 2 on average over 14 origins. That is hardly chance (p < 0.001)",
+        ),
+        (-14.8, 0.4, "same", "That can be chance (p = 0.400)"),
+        (-14.8, None, "same", "Whether that is chance cannot be said"),
+    ],
+)
+def test_significance_reads_as_a_sentence(difference: float, p_value: float | None, verdict: str, text: str) -> None:
+    evidence = {"significance": {"champion": {"mean_difference_mw": difference, "p_value": p_value, "n_origins": 14}}}
+    found = significance(evidence, against="champion", called="version 2", unit="MW")
+    assert found is not None
+    assert found.verdict == verdict
+    assert text in found.text
+
+
+def test_a_study_shows_its_trials_and_the_best_so_far() -> None:
+    trials = [{"number": n, "state": "complete", "value": v} for n, v in ((1, 4.0), (0, 5.0), (2, 4.5), (3, None))]
+    found = study({"tuning": {"objective": "pinball", "best": {"number": 1}, "trials": trials}})
+    assert found.best_so_far == [(0.0, 5.0), (1.0, 4.0), (2.0, 4.0)]
+    assert [trial.number for trial in found.shown] == [1, 2, 0, 3]
+    assert [trial.best for trial in found.shown] == [True, False, False, False]
+    assert study({"tuning": {"skipped": "too young"}}).skipped == "too young"
+
+
+def test_calibration_is_in_percent_and_by_quantile() -> None:
+    rows = [{"quantile": 0.9, "observed": 0.88}, {"quantile": 0.1, "observed": 0.12}, {"quantile": 2, "observed": 0.1}]
+    assert calibration_points({"calibration": rows}) == [(10.0, 12.0), (90.0, 88.0)]
+
+
+WORDS = (
+    "tuning",
+    "trials",
+    "number",
+    "value",
+    "metrics",
+    "champion",
+    "champion_version",
+    "id",
+    "mae",
+    "by_hour",
+    "hour",
+)
+ODD = (None, True, -1, 0, 10**400, 1e308, -1e308, float("nan"), float("inf"), "", "x" * 5000, "<script>", [], {}, [[]])
+
+
+def _mutations(part: Any, random: Random) -> Any:
+    """The part with some of what is in it replaced by what nobody expects there."""
+    if random.random() < 0.08:
+        return random.choice((*ODD, {random.choice(WORDS): random.choice(ODD)}, [random.choice(ODD)] * 3))
+    if isinstance(part, dict):
+        return {key: _mutations(value, random) for key, value in part.items() if random.random() > 0.03}
+    if isinstance(part, list):
+        return [_mutations(value, random) for value in part]
+    return part
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_no_evidence_whatever_its_shape_breaks_a_reading(seed: int) -> None:
+    random = Random(seed)  # noqa: S311  # not for secrets
+    sound = rich_evidence(champion={"id": 1, "version": 1, "kind": "arima"}, check_run=1)
+    model = ModelVersion(pk=2, version=2, evidence=_mutations(sound, random), library_versions=random.choice(ODD))
+    model.series = Series(slug="victoria", unit="MW")
+    champion = ModelVersion(pk=1, version=1, evidence=_mutations(sound, random), series=model.series)
+    told = model.evidence
+    read = study(told)
+    for segment in SEGMENTS:
+        for row in table(told, segment).rows:
+            assert row.texts
+            assert all(each.text for each in (row.against_baseline, row.against_champion) if each)
+    for row in figures(told, champion=part(champion.evidence, "metrics"), unit="MW"):
+        assert row.texts
+        assert all(each.text for each in (row.against_baseline, row.against_champion) if each)
+    for against in ("champion", "baseline"):
+        significance(told, against=against, called="it", unit="MW")
+    drawn = [
+        lead_time_chart([Line("a", error_points(told, LEAD_TIME, of=of))], title="t", unit="MW")
+        for of in ("model", "baseline", "champion")
+    ]
+    drawn += [
+        line_chart([Line("a", points)], title="t", x_label="x", y_label="y", from_zero=from_zero)
+        for points in (error_points(told, HOUR, of="model"), calibration_points(told), read.values, read.best_so_far)
+        for from_zero in (True, False)
+    ]
+    assert not any(re.search("nan|inf", svg) for svg in drawn)
+    assert len(read.shown) <= 100
+    assert challenge(model, champion, margin=0.0).text
+    assert size(told) is None or size(told) >= -(10**15)  # type: ignore[operator]

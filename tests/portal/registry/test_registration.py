@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from django.contrib.auth.models import User
 from django.db import connections
@@ -14,6 +15,7 @@ from portal.core.permissions import NotPermitted
 from portal.registry.models import ModelVersion
 from portal.registry.operations import Training, register_candidate
 from portal.series.models import Series
+from tests.portal.registry.facts import facts
 
 MakeTraining = Callable[..., Training]
 
@@ -44,6 +46,35 @@ def test_registering_needs_the_permission(series: Series, people: dict[str, User
     with pytest.raises(NotPermitted, match=r"registry\.add_modelversion"):
         register_candidate(series, training=training(), by=people["approver"])
     assert not ModelVersion.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_different_trainings_at_once_over_http_get_the_versions_one_to_fifty(
+    series: Series, people: dict[str, User], http_of: Callable[[User], httpx.Client]
+) -> None:
+    client = http_of(people["pipeline"])
+
+    def register(number: int) -> tuple[int, int]:
+        answer = client.post("/api/v1/models/", json=facts(training_key=f"key-{number}"))
+        return answer.status_code, answer.json()["version"]
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(register, range(50)))
+    assert {status for status, _ in answers} == {201}
+    assert sorted(version for _, version in answers) == list(range(1, 51))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_registrations_of_one_training_at_once_over_http_are_one(
+    series: Series, people: dict[str, User], http_of: Callable[[User], httpx.Client]
+) -> None:
+    client = http_of(people["pipeline"])
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: client.post("/api/v1/models/", json=facts()), range(50)))
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 200: 49}
+    assert {(answer.json()["id"], answer.json()["version"]) for answer in answers} == {
+        (ModelVersion.objects.get().pk, 1)
+    }
 
 
 @pytest.mark.django_db(transaction=True)
