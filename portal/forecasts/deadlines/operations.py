@@ -68,14 +68,16 @@ def guard_deadlines(*, at: datetime) -> list[DeadlineRecord]:
 
     What stops one series holds up no other: it is logged, and tried again the next time.
     """
-    made = []
+    made: list[DeadlineRecord] = []
     for deadline in PublicationDeadline.objects.filter(enabled=True).select_related("series"):
         try:
-            records = [_see_to(deadline, delivery, at=at) for delivery in due_deliveries(deadline, at=at)]
+            for delivery in due_deliveries(deadline, at=at):
+                record = _see_to(deadline, delivery, at=at)
+                made += [record] if record is not None else []
+                if record is not None and record.outcome == Outcome.GUARDED:
+                    break  # a series has one run of an issue time: the next day's is that of the next beat
         except Exception:
             logger.exception("The guard could not see to %s", deadline.series)
-        else:
-            made += [record for record in records if record is not None]
     return made
 
 

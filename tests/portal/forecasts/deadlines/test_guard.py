@@ -54,7 +54,7 @@ def test_without_any_run_the_guard_publishes_a_whole_seasonal_naive(series: Seri
     assert (run.publisher, run.rung, run.model) == ("guard", "seasonal_naive", None)
     assert run.issue_time == run.data_cutoff == GUARD + timedelta(seconds=12)
     assert (run.valid_from, run.valid_until) == (GUARD + 30 * MINUTE, START + DAY)
-    assert run.value_count == ForecastValue.objects.filter(run=run).count() == 72 * 3 + 3
+    assert run.value_count == ForecastValue.objects.filter(run=run).count() == 72 * 3
     assert run.reason == (
         "the pipeline had published nothing for 2014-11-04 before the deadline 2014-11-03 12:00 AEDT; "
         "earlier_run: none covers the day"
@@ -172,10 +172,12 @@ def test_what_was_published_only_after_the_deadline_is_missed_though_it_is_there
     assert "after the deadline" in record.reason
 
 
-def test_a_day_that_is_over_is_left_alone(history: History) -> None:
+def test_a_day_that_is_over_is_left_alone_and_those_that_are_not_come_beat_by_beat(history: History) -> None:
     history()
-    (record,) = guard_deadlines(at=START + 2 * DAY - HOUR)
-    assert record.delivery_day == date(2014, 11, 5)
+    late = START + 2 * DAY - HOUR
+    days = [[record.delivery_day for record in guard_deadlines(at=late + number * MINUTE)] for number in range(3)]
+    assert days == [[date(2014, 11, 5)], [date(2014, 11, 6)], []]
+    assert ForecastRun.objects.count() == 2
 
 
 @pytest.mark.parametrize("change", [{"enabled": True}, {"guard_before": HOUR}])

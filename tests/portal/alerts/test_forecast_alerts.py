@@ -1,0 +1,107 @@
+"""Alerts about the forecasts of a series: a deadline with nothing published, accuracy that was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from rest_framework.test import APIClient
+
+from portal.alerts import outbox
+from portal.alerts.models import Alert, AlertRule, OutboxMessage
+from portal.alerts.operations import evaluate_forecasts
+from portal.series.models import Series
+from tests.portal.alerts.conftest import AT
+
+if TYPE_CHECKING:
+    from tests.portal.alerts.conftest import MailServer
+
+NEAR, LOST = AlertRule.Signal.DEADLINE_NEAR, AlertRule.Signal.ACCURACY_LOST
+MESSAGE = "The guard published run 7 (seasonal naive) for 2014-10-12: <nothing> came."
+pytestmark = pytest.mark.usefixtures("rule")
+
+
+@pytest.mark.parametrize(
+    ("signal", "subject", "pages"),
+    [
+        (
+            NEAR,
+            "Fatal: victoria, nothing published before the deadline",
+            ("forecasts/deadlinerecord/?series__id__exact=", "forecasts/forecastrun/?series__id__exact="),
+        ),
+        (
+            LOST,
+            "Warning: victoria, forecasts are worse than expected",
+            ("forecasts/forecastscore/?forecast_run__series__id__exact=", "forecasts/forecastrun/?series__id__exact="),
+        ),
+    ],
+)
+def test_the_mail_says_what_happened_what_it_means_and_where_to_look(
+    series: Series, mail_server: MailServer, signal: AlertRule.Signal, subject: str, pages: tuple[str, ...]
+) -> None:
+    (alert,) = evaluate_forecasts(signal, series, failing=True, message=MESSAGE, at=AT)
+    outbox.sweep(clock=lambda: AT)
+    (mail,) = mail_server.received
+    assert mail["Subject"] == f"[Gridcast] {subject}"
+    base = "https://portal.example.org/admin"
+    for kind in ("plain", "html"):
+        body = mail.get_body((kind,))
+        assert body is not None
+        text = " ".join(body.get_content().replace("&lt;", "<").replace("&gt;", ">").replace("&#x27;", "'").split())
+        assert MESSAGE in text
+        assert "Sat 11 Oct 2014, 01:00 AEDT" in text
+        assert f"{base}/alerts/alert/{alert.pk}/acknowledge/" in text
+        assert f"{base}/alerts/alertrule/{alert.rule_id}/change/" in text
+        for page in pages:
+            assert f"{base}/{page}{series.pk}" in text
+    assert "<nothing>" not in OutboxMessage.objects.get().html
+
+
+def test_it_resolves_with_a_mail_in_the_same_thread(series: Series) -> None:
+    evaluate_forecasts(NEAR, series, failing=True, message=MESSAGE, at=AT)
+    evaluate_forecasts(NEAR, series, failing=True, message="still nothing", at=AT)
+    assert (OutboxMessage.objects.count(), Alert.objects.get().message) == (1, "still nothing")
+    evaluate_forecasts(NEAR, series, failing=False, message="Run 8 covers the day.", at=AT + timedelta(hours=1))
+    fired, resolved = OutboxMessage.objects.order_by("pk")
+    assert (resolved.kind, resolved.in_reply_to) == ("resolved", fired.message_id)
+    assert resolved.subject == "[Gridcast] Resolved: victoria, published after all"
+    assert "Run 8 covers the day." in resolved.text
+    assert "Acknowledge" not in resolved.text + resolved.html
+
+
+def test_the_alert_of_a_rule_disabled_since_resolves_in_silence(series: Series) -> None:
+    evaluate_forecasts(LOST, series, failing=True, message=MESSAGE, at=AT)
+    AlertRule.objects.update(enabled=False)
+    evaluate_forecasts(LOST, series, failing=False, message="fine", at=AT)
+    assert Alert.objects.get().state == "resolved"
+    assert OutboxMessage.objects.count() == 1
+
+
+def test_a_warning_is_not_told_where_only_what_is_fatal_is_asked_for(series: Series) -> None:
+    AlertRule.objects.update(minimum_severity="fatal")
+    assert evaluate_forecasts(LOST, series, failing=True, message=MESSAGE, at=AT) == []
+    assert len(evaluate_forecasts(NEAR, series, failing=True, message=MESSAGE, at=AT)) == 1
+
+
+def test_an_operator_reads_and_acknowledges_it_in_the_admin_and_over_the_api(
+    series: Series, operator: User, client_of: Callable[[User], APIClient]
+) -> None:
+    (alert,) = evaluate_forecasts(NEAR, series, failing=True, message=MESSAGE, at=AT)
+    (told,) = client_of(operator).get("/api/v1/alerts/", {"signal": "deadline_near"}).json()["results"]
+    assert (told["series"], told["engine"], told["message"], told["latest_run"]) == (
+        *("victoria", "publication", MESSAGE),
+        None,
+    )
+    browser = Client()
+    browser.force_login(operator)
+    page = reverse("admin:alerts_alert_acknowledge", args=(alert.pk,))
+    assert "for 2014-10-12: &lt;nothing&gt; came" in browser.get(page).content.decode()
+    shown = browser.post(page, follow=True).content.decode()
+    assert "You look after the deadline of victoria." in shown
+    assert "for 2014-10-12: &lt;nothing&gt; came" in shown
+    assert "deadline" in browser.get(reverse("admin:alerts_alert_changelist")).content.decode()
