@@ -16,7 +16,7 @@ from include.settings import Settings
 from include.tasks.ladder import Forecast, Ladder
 from include.tasks.publish import publish_series
 from include.tasks.train import train_series
-from tests.include.facts import AIRFLOW, approve, check_run, publish_by_hand
+from tests.include.facts import AIRFLOW, approve, check_run, forecast_rows, publish_by_hand
 from tests.include.town import DAY, END, HALF_HOUR
 from tests.include.wire import CUT, Wire
 
@@ -122,3 +122,39 @@ def test_a_fallback_is_published_with_its_reason_and_once(
     first, again = (publish_series(portal_of(run), "town", as_of=END, settings=options) for run in ("one", "two"))
     assert (first.rung, first.status, again.status) == ("seasonal_naive", "created", "unchanged")
     assert first.id == again.id
+
+
+def test_a_warning_does_not_hold_the_champion(champion: Callable[..., int], climb: Climb, portal: Portal) -> None:
+    model_id = champion()
+    (result,) = check_run(status="failed")["results"]
+    warned = portal.record_check_run(check_run(results=[{**result, "severity": "warning"}]))
+    assert warned["status"] == "warned"
+    assert (climb().rung, climb().model_id) == ("champion", model_id)
+
+
+def test_an_artifact_with_a_byte_changed_is_stepped_over(
+    champion: Callable[..., int], climb: Climb, tmp_path: Path
+) -> None:
+    champion()
+    manifest = next((tmp_path / "artifacts").rglob("manifest.json"))
+    manifest.write_bytes(manifest.read_bytes().replace(b"seasonal_naive", b"seasonal_naivE"))
+    forecast = climb()
+    assert forecast.rung == "seasonal_naive"
+    assert forecast.reason.startswith("champion: ")
+
+
+def test_an_earlier_run_says_which_one_goes_on(champion: Callable[..., int], climb: Climb, portal: Portal) -> None:
+    champion()
+    run = publish_by_hand(portal, issue_time=END - timedelta(hours=12))
+    portal.record_check_run(check_run(status="failed"))
+    assert climb().reason.endswith(f"; run {run}, issued 2024-08-05T02:00:00Z, goes on")
+
+
+def test_an_earlier_run_that_begins_later_leaves_no_gap(
+    champion: Callable[..., int], climb: Climb, portal: Portal
+) -> None:
+    champion()
+    rows = forecast_rows(issue_time=END - timedelta(hours=1))
+    portal.publish(rows[rows["valid_time"] >= END + timedelta(hours=6)])
+    portal.record_check_run(check_run(status="failed"))
+    assert climb().rung == "seasonal_naive"

@@ -171,7 +171,7 @@ def gunicorn(token: str) -> Iterator[tuple[str, int]]:
 
 
 def wait_for(seen: Callable[[], Any]) -> Any:
-    for _ in range(400):
+    for _ in range(1200):
         try:
             if found := seen():
                 return found
