@@ -86,11 +86,12 @@ def _made_again(portal: Portal, run: dict[str, Any], settings: Settings) -> tupl
 
 
 def _copied_from(portal: Portal, run: dict[str, Any]) -> dict[str, Any] | None:
-    """The newest run before it of the same model and data, which covers all of its period."""
+    """The newest run of the same model and data that was there to be copied, and covers all of its period."""
     cutoff, issued = (pd.Timestamp(run[name]).to_pydatetime() for name in ("data_cutoff", "issue_time"))
     for earlier in portal.forecast_runs(run["series"], issued_from=cutoff, issued_to=issued):
         same = all(earlier[name] == run[name] for name in ("model", "data_cutoff", "quantiles"))
-        if same and pd.Timestamp(earlier["valid_until"]) >= pd.Timestamp(run["valid_until"]):
+        was_there = pd.Timestamp(earlier["published_at"]) <= pd.Timestamp(run["published_at"])
+        if same and was_there and pd.Timestamp(earlier["valid_until"]) >= pd.Timestamp(run["valid_until"]):
             return earlier
     return None
 

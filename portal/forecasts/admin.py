@@ -7,13 +7,16 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.decorators import display
 
 from portal.core.admin import RecordAdmin, airflow_link, badge
-from portal.forecasts.dashboard import run_chart
 from portal.forecasts.deadlines.admin import DeadlineRecordAdmin, PublicationDeadlineAdmin
+from portal.forecasts.ledger.admin import AskableAdmin
+from portal.forecasts.ledger.shown import page_of
 from portal.forecasts.models import ForecastRun
-from portal.forecasts.queries import quantile_name, values_by_time
+from portal.forecasts.overrides.admin import AdjustableAdmin
 from portal.forecasts.scores.admin import ForecastScoreAdmin
 
 __all__ = ["DeadlineRecordAdmin", "ForecastRunAdmin", "ForecastScoreAdmin", "PublicationDeadlineAdmin"]
@@ -28,7 +31,7 @@ RUNG_COLOURS = {
 
 
 @admin.register(ForecastRun)
-class ForecastRunAdmin(RecordAdmin):
+class ForecastRunAdmin(AskableAdmin, AdjustableAdmin, RecordAdmin):
     """What was published: chart, facts, values."""
 
     list_display = (
@@ -43,17 +46,28 @@ class ForecastRunAdmin(RecordAdmin):
     )
     list_display_links = ("series", "issue_time")
     list_filter = ("series", "rung", "publisher")
-    list_select_related = ("series", "model")
-    search_fields = ("series__slug", "reason", "=airflow__run_id")
-    search_help_text = "Series, words of the reason, or id of the Airflow run"
+    list_select_related = ("series", "model", "adjusted_by")
+    actions_list = ("ask",)
+    actions_detail = ("adjust",)
+    search_fields = ("series__slug", "reason", "adjusted_by__username", "=airflow__run_id")
+    search_help_text = "Series, words of the reason, who adjusted it, or id of the Airflow run"
     date_hierarchy = "issue_time"
     change_form_outer_before_template = "forecasts/run.html"
     fieldsets = (
-        (None, {"fields": (("series", "issue_time"), ("rung_badge", "reason"), ("model", "data_cutoff"))}),
-        ("Where it comes from", {"fields": (("publisher", "airflow_run"),)}),
+        (
+            None,
+            {
+                "fields": (
+                    ("series", "issue_time"),
+                    ("rung_badge", "reason"),
+                    ("model_link", "data_cutoff"),
+                    ("publisher", "adjusted_by", "airflow_run"),
+                )
+            },
+        ),
         ("Extent", {"fields": (("valid_from", "valid_until"), ("value_count", "published_at"), "values_sha256")}),
     )
-    readonly_fields = ("rung_badge", "airflow_run")
+    readonly_fields = ("rung_badge", "model_link", "airflow_run")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ForecastRun]:
         return super().get_queryset(request).defer("model__evidence", "model__parameters")
@@ -62,17 +76,8 @@ class ForecastRunAdmin(RecordAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         run = self.get_object(request, object_id)
-        shown: dict[str, Any] = {}
-        if run is not None and self.has_view_permission(request, run):
-            names = [quantile_name(quantile) for quantile in run.quantiles]
-            shown = {
-                "chart": run_chart(run, with_outcome=True),
-                "quantile_names": names,
-                "rows": [
-                    (row["valid_time"], row["local_time"], [row[name] for name in names]) for row in values_by_time(run)
-                ],
-            }
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
+        page = page_of(run) if run is not None and self.has_view_permission(request, run) else None
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "page": page})
 
     @display(description="Rung", ordering="rung", label=RUNG_COLOURS)
     def rung_label(self, run: ForecastRun) -> tuple[str, str]:
@@ -89,3 +94,10 @@ class ForecastRunAdmin(RecordAdmin):
     @display(description="Model", ordering="model__version")
     def model_name(self, run: ForecastRun) -> str:
         return f"{run.model.kind} v{run.model.version}" if run.model is not None else "–"
+
+    @display(description="Model")
+    def model_link(self, run: ForecastRun) -> str:
+        if run.model is None:
+            return "–"
+        url = reverse("admin:registry_modelversion_change", args=(run.model.pk,))
+        return format_html('<a href="{}" class="underline">{} v{}</a>', url, run.model.kind, run.model.version)

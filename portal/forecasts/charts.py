@@ -29,24 +29,33 @@ class Curve:
     quantiles: Sequence[float]
     values: Floats
 
+    @property
+    def medians(self) -> Floats:
+        return self.values[:, len(self.quantiles) // 2]
+
 
 def forecast_chart(
     curve: Curve,
     *,
     history_us: Integers,
     history: Floats,
-    issue_time: datetime,
+    issue_time: datetime | None,
     timezone: str,
     unit: str,
     title: str,
+    before: Curve | None = None,
     width: int = 760,
     height: int = 240,
 ) -> SafeString:
-    """Draw `curve` after the load so far (NaN = gap), with local midnights marked. An empty text where nothing is."""
+    """Draw `curve` after the load so far (NaN = gap), with local midnights marked. An empty text where nothing is.
+
+    `before` is another forecast of the time, of which the median is drawn.
+    """
     if not curve.times_us.size:
         return SafeString("")
     present = history[~np.isnan(history)]
-    low, high = _bounds(np.concatenate((present, curve.values.ravel())))
+    medians_before = before.medians if before is not None else np.empty(0)
+    low, high = _bounds(np.concatenate((present, curve.values.ravel(), medians_before)))
     first = int(min(history_us[0], curve.times_us[0])) if history_us.size else int(curve.times_us[0])
     last = int(curve.times_us[-1])
 
@@ -56,13 +65,23 @@ def forecast_chart(
     def y(values: Floats) -> Floats:
         return height - BOTTOM - (values - low) / (high - low) * (height - TOP - BOTTOM)
 
-    xs = x(curve.times_us)
-    middle = len(curve.quantiles) // 2
-    band = SafeString("")
-    if len(curve.quantiles) > 1:
-        upper, lower = y(curve.values[:, -1]), y(curve.values[:, 0])
-        points = _points(np.concatenate((xs, xs[::-1])), np.concatenate((upper, lower[::-1])))
-        band = format_html('<polygon class="gc-band" points="{}"/>', points)
+    xs, upper, lower, median = x(curve.times_us), y(curve.values[:, -1]), y(curve.values[:, 0]), y(curve.medians)
+    stretches = _stretches(curve.times_us)
+    band = format_html_join(
+        "",
+        '<polygon class="gc-band" points="{}"/>',
+        (
+            (_points(np.concatenate((xs[at], xs[at][::-1])), np.concatenate((upper[at], lower[at][::-1]))),)
+            for at in (stretches if len(curve.quantiles) > 1 else ())
+        ),
+    )
+    lines = format_html_join(
+        "", '<polyline class="gc-median" points="{}"/>', ((_points(xs[at], median[at]),) for at in stretches)
+    )
+    if before is not None:
+        lines = format_html(
+            '<polyline class="gc-before" points="{}"/>{}', _points(x(before.times_us), y(medians_before)), lines
+        )
     grid = format_html_join(
         "",
         '<line class="gc-grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
@@ -77,12 +96,9 @@ def forecast_chart(
             for at, name in _midnights(first, last, timezone, x)
         ),
     )
-    issued = round(float(x(np.array([to_us(issue_time)]))[0]), 1)
     return format_html(
         '<svg class="gc-forecast" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}{}{}'
-        '<g class="gc-load">{}</g><polyline class="gc-median" points="{}"/>'
-        '<line class="gc-issued" x1="{}" x2="{}" y1="{}" y2="{}"><title>issued</title></line>'
-        '<text x="4" y="8" dy=".32em">{}</text></svg>',
+        '<g class="gc-load">{}</g>{}{}<text x="4" y="8" dy=".32em">{}</text></svg>',
         width,
         height,
         title,
@@ -91,13 +107,27 @@ def forecast_chart(
         days,
         band,
         _segments(x(history_us), history, y),
-        _points(xs, y(curve.values[:, middle])),
-        issued,
-        issued,
-        TOP,
-        height - BOTTOM,
+        lines,
+        _issued(issue_time, x, height) if issue_time is not None else "",
         unit,
     )
+
+
+def _issued(issue_time: datetime, x: Scale, height: int) -> SafeString:
+    at = round(float(x(np.array([to_us(issue_time)]))[0]), 1)
+    return format_html(
+        '<line class="gc-issued" x1="{}" x2="{}" y1="{}" y2="{}"><title>issued</title></line>',
+        at,
+        at,
+        TOP,
+        height - BOTTOM,
+    )
+
+
+def _stretches(times_us: Integers) -> list[Integers]:
+    """The places of the times that follow each other without a gap."""
+    steps = np.diff(times_us)
+    return np.split(np.arange(len(times_us)), np.flatnonzero(steps > steps.min(initial=1 << 62)) + 1)
 
 
 def _bounds(values: Floats) -> tuple[float, float]:

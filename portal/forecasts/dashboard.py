@@ -76,17 +76,19 @@ def card_of(series: Series, *, at: datetime) -> Card:
     )
 
 
-def run_chart(run: ForecastRun, *, with_outcome: bool = False) -> SafeString:
-    """A run after the load that it could have seen; with the outcome, also what came true since."""
+def run_chart(run: ForecastRun, *, with_outcome: bool = False, before: ForecastRun | None = None) -> SafeString:
+    """A run after the load that it could have seen; with the outcome, also what came true since.
+
+    Of `before`, a run of the time before, the median is drawn beside it where the two overlap.
+    """
+    curve = curve_of(run)
     start = run.issue_time - HISTORY
     end = run.valid_until if with_outcome else run.issue_time
     as_of: datetime | None = None if with_outcome else run.issue_time
-    history_us, history = _arrays(observations(run.series, start=start, end=end, as_of=as_of), "value")
-    values = run_values(run)
-    times_us, flat = _arrays(values, "value")
-    width = len(run.quantiles)
+    history_us, history = arrays_of(observations(run.series, start=start, end=end, as_of=as_of))
     return forecast_chart(
-        Curve(times_us=times_us[::width], quantiles=run.quantiles, values=flat.reshape(-1, width)),
+        curve,
+        before=_within(curve_of(before), curve) if before is not None else None,
         history_us=history_us,
         history=history,
         issue_time=run.issue_time,
@@ -96,6 +98,21 @@ def run_chart(run: ForecastRun, *, with_outcome: bool = False) -> SafeString:
     )
 
 
-def _arrays(table: pa.Table, name: str) -> tuple[Any, Any]:
+def curve_of(run: ForecastRun) -> Curve:
+    """The values of a run, as they are drawn."""
+    times_us, flat = arrays_of(run_values(run))
+    width = len(run.quantiles)
+    return Curve(times_us=times_us[::width], quantiles=run.quantiles, values=flat.reshape(-1, width))
+
+
+def _within(curve: Curve, other: Curve) -> Curve | None:
+    inside = (curve.times_us >= other.times_us[0]) & (curve.times_us <= other.times_us[-1])
+    if not inside.any():
+        return None
+    return Curve(times_us=curve.times_us[inside], quantiles=curve.quantiles, values=curve.values[inside])
+
+
+def arrays_of(table: pa.Table) -> tuple[Any, Any]:
+    """Valid times in microseconds since 1970, and values; a missing one is NaN."""
     times_us = table.column("valid_time").cast(pa.int64()).to_numpy()
-    return times_us, table.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+    return times_us, table.column("value").to_numpy(zero_copy_only=False).astype(np.float64)

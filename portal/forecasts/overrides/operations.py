@@ -56,7 +56,7 @@ def override_run(
     )
     with transaction.atomic():
         lock_ledger([run.series])
-        _require_newest(run)
+        require_newest(run)
         (stored,) = store_runs(
             [adjusted(run, adjustment, reason=reason, at=at)],
             adjusts=run,
@@ -111,7 +111,8 @@ def grid_of(run: ForecastRun) -> tuple[Integers, Floats]:
     return table.column("valid_time").cast(pa.int64()).to_numpy()[::width], values
 
 
-def _require_newest(run: ForecastRun) -> None:
+def require_newest(run: ForecastRun) -> None:
+    """Raise NotTheNewest, naming the run to adjust, unless `run` counts of its series and issue time."""
     newest = newest_of_issue(run)
     if newest.pk == run.pk:
         return
