@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -125,11 +125,13 @@ def _address(asked: dict[str, Any], *, start: datetime, end: datetime) -> str:
     """The same question to the REST API."""
     hours = asked["lead_time_hours"]
     given: dict[str, Any] = {"as_of": asked["as_of"], "published_by": asked["published_by"]}
-    times = {name: time.isoformat() for name, time in {"start": start, "end": end, **given}.items() if time is not None}
-    query = {"series": asked["series"].slug, **times}
+    query = {"series": asked["series"].slug}
+    for moment, time in {"start": start, "end": end, **given}.items():
+        if time is not None:
+            query[moment] = f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     if hours is not None:
         query["lead_time_hours"] = str(hours)
     if asked["originals"]:
         query["originals"] = "true"
     name = "forecasts-as-known" if hours is None else "forecasts-by-lead-time"
-    return f"{reverse(name)}?{urlencode(query)}"
+    return f"{reverse(name)}?{urlencode(query, safe=':')}"

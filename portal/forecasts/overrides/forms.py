@@ -81,7 +81,7 @@ class AdjustForm(forms.Form):
 def _local(time: datetime, zone: ZoneInfo) -> str:
     local = time.astimezone(zone)
     # With the offset: in the hour that comes twice two times would read alike.
-    return f"{local:%a %d %b %Y %H:%M} (UTC{local.isoformat()[-6:]})"
+    return f"{local:%a %d %b %H:%M} ({local.isoformat()[-6:]})"
 
 
 def _number(text: str) -> float:

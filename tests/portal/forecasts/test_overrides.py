@@ -282,3 +282,15 @@ def test_a_run_that_is_not_there_cannot_be_adjusted(
     forecaster: User, client_of: Callable[[User], APIClient], problem: Problem
 ) -> None:
     problem(client_of(forecaster).post("/api/v1/forecast-runs/4711/override/", BODY, format="json"), 404)
+
+
+def test_the_pipeline_publishes_no_adjustments(
+    series: Series,
+    forecast: Callable[..., Any],
+    send: Callable[..., Any],
+    service: APIClient,
+    problem: Problem,
+) -> None:
+    table = forecast(rung="override", reason="in nobody's name")
+    document = problem(send(service, "/api/v1/forecasts/bulk/", table), 400)
+    assert {error["rule"] for error in document["errors"]} == {"unknown_rung"}

@@ -47,15 +47,15 @@ def test_a_forecast_is_adjusted_looked_at_published_and_asked_for(
     browser.refresh()
     browser.find_element(By.CSS_SELECTOR, "#result_list a[href*='/change/']").click()
     browser.find_element(By.PARTIAL_LINK_TEXT, "Adjust").click()
-    Select(browser.find_element(By.NAME, "start")).select_by_visible_text("Sun 02 Nov 2014 08:00 (UTC+11:00)")
-    Select(browser.find_element(By.NAME, "end")).select_by_visible_text("Sun 02 Nov 2014 12:00 (UTC+11:00)")
+    Select(browser.find_element(By.NAME, "start")).select_by_visible_text("Sun 02 Nov 08:00 (+11:00)")
+    Select(browser.find_element(By.NAME, "end")).select_by_visible_text("Sun 02 Nov 12:00 (+11:00)")
     browser.find_element(By.NAME, "percentage").send_keys("-6")
     browser.find_element(By.NAME, "reason").send_keys("The smelter is out until noon.")
     browser.find_element(By.NAME, "preview").click()
     assert browser.find_element(By.CSS_SELECTOR, "svg .gc-before").is_displayed()
     assert ForecastRun.objects.count() == 1
     browser.find_element(By.NAME, "confirm").click()
-    assert browser.find_element(By.XPATH, "//*[contains(text(), 'is published')]").is_displayed()
+    assert browser.find_element(By.XPATH, "//*[contains(text(), 'is published: the forecast')]").is_displayed()
     made = ForecastRun.objects.get(adjusts=run)
     assert (made.adjustment["percentage"], str(made.adjusted_by)) == (-6.0, "forecaster")
 
