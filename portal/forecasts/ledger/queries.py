@@ -19,6 +19,7 @@ from portal.series.models import Series
 _UTC = pa.timestamp("us", "UTC")
 # A run covers no time before it was issued, nor later than the longest run reaches: per valid time the walk along the
 # index (series, issue_time, id) begins at the newest run that can cover it, which as a rule is the one, and is bounded.
+# OFFSET 0 keeps the planner from reading whole runs for one time each, in the hope of meeting the same run again.
 _NEWEST = """
 SELECT value.valid_time, value.quantile, value.value, run.id AS run
 FROM (SELECT max(valid_until - issue_time) AS reach FROM forecasts_forecastrun WHERE series_id = %(series)s) AS longest,
@@ -33,7 +34,10 @@ FROM (SELECT max(valid_until - issue_time) AS reach FROM forecasts_forecastrun W
             AND (rung <> 'override' OR NOT %(originals)s)
         ORDER BY issue_time DESC, id DESC LIMIT 1
     ) AS run
-    JOIN forecasts_forecastvalue AS value ON value.run_id = run.id AND value.valid_time = at
+    CROSS JOIN LATERAL (
+        SELECT valid_time, quantile, value FROM forecasts_forecastvalue
+        WHERE run_id = run.id AND valid_time = at OFFSET 0
+    ) AS value
 ORDER BY value.valid_time, value.quantile
 """
 _CHANGES = """
