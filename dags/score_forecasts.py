@@ -1,7 +1,9 @@
 """### Score forecasts
 
-Compares the published forecasts of the last days with the loads that came, by lead time and beside the seasonal naive
-from the same issue time, and keeps the scores in the portal. A run that is not over yet is scored as far as it goes.
+Compares published forecasts, however old, with the loads that came or were corrected since they were scored last: by
+lead time and by day, beside the seasonal naive and somebody else's forecast from the same issue time. Every score stays
+in the portal. A run that is not over yet is scored as far as it goes. Then the rolling accuracy of each series is
+judged: one that has become worse raises an alert and starts *train_models*, unless a recent training is there.
 
 **By itself:** when observations arrive, for the series that they belong to. **By hand:** the series that you name.
 """
@@ -10,7 +12,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from include.assets import OBSERVATIONS
+from include.assets import DRIFT, OBSERVATIONS
 from include.defaults import DEFAULT_ARGS, START, TAGS, as_of_param, series_param
 from include.plan_task import plan
 
@@ -25,7 +27,7 @@ from include.plan_task import plan
     doc_md=__doc__,
     params={
         "series": series_param("those whose new observations started the run, else those that are marked scheduled"),
-        "as_of": as_of_param("Forecasts issued in the two weeks before are scored on the loads known then."),
+        "as_of": as_of_param("Forecasts issued before are scored on the loads known then."),
     },
 )
 def score_forecasts() -> None:
@@ -37,7 +39,15 @@ def score_forecasts() -> None:
         with airflow_run(batch) as run:
             return score_batch(run, batch)
 
-    score.expand(batch=plan())
+    @task(outlets=[DRIFT])
+    def ask_for_training(batches: Any, *, outlet_events: Any = None) -> None:
+        from include.run import airflow_run
+        from include.tasks.drift import drifted
+
+        with airflow_run():
+            outlet_events[DRIFT].extra = drifted(batches)
+
+    ask_for_training(score.expand(batch=plan()))
 
 
 score_forecasts()

@@ -5,20 +5,22 @@ registers it in the portal with its evidence. **Trials of tuning** searches hype
 those. Nothing goes live: an approver decides in the portal, and it is never the person who triggered this run. A
 training that is registered already is not repeated.
 
-**By schedule:** weekly, the load series that are marked *scheduled*. **By hand:** the series and kinds that you name.
+**By schedule:** weekly, the load series that are marked *scheduled*. **By itself:** the series whose forecasts have
+become worse, as *score_forecasts* finds. **By hand:** the series and kinds that you name.
 A series whose newest check run failed is held.
 """
 
 from typing import Any
 
-from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
+from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable, Param, dag, task
 
+from include.assets import DRIFT
 from include.defaults import DEFAULT_ARGS, MODEL_KINDS, START, TAGS, TRAINED_KINDS, as_of_param, series_param
 from include.plan_task import plan
 
 
 @dag(
-    schedule=CronDataIntervalTimetable("30 2 * * 1", timezone="UTC"),
+    schedule=AssetOrTimeSchedule(timetable=CronDataIntervalTimetable("30 2 * * 1", timezone="UTC"), assets=[DRIFT]),
     start_date=START,
     catchup=False,
     default_args=DEFAULT_ARGS,
@@ -26,7 +28,9 @@ from include.plan_task import plan
     description="Train, backtest and register candidates; an approver decides about them.",
     doc_md=__doc__,
     params={
-        "series": series_param("those that are marked scheduled"),
+        "series": series_param(
+            "those that have become worse, if that started the run, else those that are marked scheduled"
+        ),
         "as_of": as_of_param("Training sees only what was known then."),
         "kinds": Param(
             list(TRAINED_KINDS),

@@ -88,11 +88,26 @@ def load_inputs(portal: Portal, series: Mapping[str, Any], *, as_of: datetime, d
 
 
 def load_future(
-    portal: Portal, series: Mapping[str, Any], index: pd.DatetimeIndex, *, as_of: datetime, recipe: Recipe
+    portal: Portal,
+    series: Mapping[str, Any],
+    index: pd.DatetimeIndex,
+    *,
+    as_of: datetime,
+    recipe: Recipe,
+    observed_as_of: datetime | None = None,
 ) -> pd.DataFrame:
-    """The covariates of a period ahead: the newest forecasts known at `as_of`, else what was known of them then."""
+    """The covariates of a period ahead: the newest forecasts known at `as_of`, else what was known of them then.
+
+    With `observed_as_of`, a time after the period, first of all what was observed of them by then: what a forecast
+    would have been told had the weather been known.
+    """
     lead_time = None if recipe.weather_lead is None else timedelta(0)
-    return Weather(portal, series).told(index, as_of=as_of, lead_time=lead_time).values
+    weather = Weather(portal, series)
+    told = weather.told(index, as_of=as_of, lead_time=lead_time).values
+    if observed_as_of is None:
+        return told
+    observed = pd.DataFrame(weather.observed(index, as_of=observed_as_of), index=index, dtype="float64")
+    return observed.where(observed.notna(), told)
 
 
 def horizon_index(series: Mapping[str, Any], *, start: datetime, horizon: str) -> pd.DatetimeIndex:

@@ -27,8 +27,11 @@ def model_forecast(
     *,
     issue_time: datetime,
     settings: Settings,
+    weather_as_of: datetime | None = None,
 ) -> pd.DataFrame:
     """MW by `index` (UTC) and quantile, from a history made as that of the model's training was.
+
+    With `weather_as_of`, the weather ahead is what was observed of it by then (see `load_future`).
 
     Raises:
         ModelFailed: the model has seen what came after the issue time, or stumbled.
@@ -46,7 +49,7 @@ def model_forecast(
     except Exception as error:
         raise ModelFailed(f"version {version['version']} does not say how its history was prepared: {error}") from error
     inputs = load_inputs(portal, series, as_of=issue_time, days=settings.context_days, recipe=recipe)
-    future = load_future(portal, series, index, as_of=issue_time, recipe=recipe)
+    future = load_future(portal, series, index, as_of=issue_time, recipe=recipe, observed_as_of=weather_as_of)
     try:
         return model.predict(recipe.prepared(inputs.history, series).values, future)
     except Exception as error:  # whatever a model stumbles over, there are other rungs

@@ -56,7 +56,12 @@ class Settings(BaseSettings):
         description="Weather of the past is taken as it was forecast so long ahead, such as 24h, where that is stored",
     )
     check_days: int = Field(28, ge=7, description="Days of history that a check run looks at")
-    score_days: int = Field(14, ge=1, description="Forecasts issued in so many days before as_of are scored")
+    accuracy_days: int = Field(14, ge=1, le=3660, description="Rolling accuracy is that of so many days before as_of")
+    drift_ratio: float = Field(
+        1.5, ge=1, le=100, description="Drift: so many times the error of the champion's own backtest"
+    )
+    drift_runs: int = Field(7, ge=1, description="Of fewer scored runs nothing is said")
+    retrain_days: int = Field(7, ge=1, description="Drift asks for no training while one so recent is registered")
     fallback_hours: int = Field(24, ge=1, description="Hours that an earlier run must still cover to be issued again")
     ingest_days: int = Field(
         35, ge=1, description="Days before its interval in which a scheduled ingest looks for news"

@@ -58,11 +58,22 @@ class Portal:
     # observations
 
     def observations(
-        self, slug: str, *, start: datetime | None = None, end: datetime | None = None, as_of: datetime
+        self,
+        slug: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        as_of: datetime,
+        lead_time: timedelta | None = None,
     ) -> pd.DataFrame:
-        """What was known at `as_of` of `[start, end)`: index valid_time (UTC), columns value (NaN: none), known_at."""
+        """What was known at `as_of` of `[start, end)`: index valid_time (UTC), columns value (NaN: none), known_at.
+
+        With `lead_time`, only what was known so long before its valid time.
+        """
         period = {"start": start, "end": end, "as_of": as_of}
         params = {name: time.isoformat() for name, time in period.items() if time is not None}
+        if lead_time is not None:
+            params["lead_time"] = _duration(lead_time)
         table = self._table(f"series/{slug}/observations/", params=params)
         return table.set_index("valid_time").sort_index()
 
@@ -85,8 +96,7 @@ class Portal:
         Index valid_time (UTC), columns value, issue_time, known_at; a time without one has no row.
         """
         params = {name: time.isoformat() for name, time in (("start", start), ("end", end), ("as_of", as_of))}
-        minutes = lead_time // timedelta(minutes=1)
-        params["lead_time"] = f"PT{minutes // 60}H{minutes % 60}M"
+        params["lead_time"] = _duration(lead_time)
         table = self._table(f"series/{slug}/weather-forecasts/", params=params)
         return table.set_index("valid_time").sort_index()
 
@@ -252,9 +262,35 @@ class Portal:
         found: dict[str, Any] = self._http.get_json(f"forecast-runs/{run}/revision/", params=params)
         return found
 
+    def run_before(self, slug: str, *, issue_time: datetime) -> dict[str, Any] | None:
+        """The newest run issued before `issue_time` that is no override; None where there is none."""
+        # Newest first, read only as far as needed.
+        runs = self._http.pages("forecast-runs/", params={"series": slug, "issued_to": issue_time.isoformat()})
+        return next((run for run in runs if run["rung"] != "override"), None)
+
+    # scores
+
+    def runs_due_for_scoring(self, slug: str, *, as_of: datetime) -> list[dict[str, Any]]:
+        """The runs whose actuals, as known at `as_of`, no score has seen; oldest first, with `actuals_sha256`."""
+        params = {"series": slug, "as_of": as_of.isoformat()}
+        return list(self._http.pages("forecast-runs/due-for-scoring/", params=params))
+
     def record_scores(self, scores: Sequence[dict[str, Any]]) -> None:
-        """Keep scores, one per (forecast_run, as_of)."""
+        """Keep scores; one on the actuals of the run's score before it is not kept again."""
         self._http.post_json("scores/bulk/", list(scores))
+
+    def newest_scores(
+        self, slug: str, *, rung: str, issued_from: datetime, issued_to: datetime, as_of: datetime
+    ) -> list[dict[str, Any]]:
+        """Of each run issued in `[issued_from, issued_to)` on a rung the newest score as of `as_of` or before."""
+        times = {"issued_from": issued_from, "issued_to": issued_to, "as_of": as_of}
+        params = {"series": slug, "rung": rung, "newest": "true", **{name: t.isoformat() for name, t in times.items()}}
+        return list(self._http.pages("scores/", params=params))
+
+    def record_accuracy(self, signal: dict[str, Any]) -> dict[str, Any]:
+        """Keep what the rolling accuracy was; the answer is the signal that the portal has for this series and time."""
+        kept: dict[str, Any] = self._http.post_json("accuracy-signals/", signal)
+        return kept
 
     def _table(self, path: str, *, params: dict[str, str] | None = None) -> pd.DataFrame:
         body = self._http.get(path, params=params, accept=PARQUET)
@@ -269,6 +305,11 @@ def _query(*, originals: bool, **facts: str | datetime | None) -> dict[str, str]
     given = {name: value for name, value in facts.items() if value is not None}
     texts = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()}
     return {**texts, "originals": "true"} if originals else texts
+
+
+def _duration(span: timedelta) -> str:
+    minutes = span // timedelta(minutes=1)
+    return f"PT{minutes // 60}H{minutes % 60}M"
 
 
 def _parquet(table: pa.Table) -> bytes:

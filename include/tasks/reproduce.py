@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -82,7 +84,8 @@ def _made_again(portal: Portal, run: dict[str, Any], settings: Settings) -> tupl
         raise NotReproducible(
             f"the deadline guard computed it in the portal, as {run['rung']}; the library cannot make it again"
         )
-    return _computed_again(portal, run, settings)
+    model = "" if run["model"] is None else f"the artifact of version {run['model']['version']} and "
+    return f"from {model}what was known at {run['data_cutoff']}", computed_again(portal, run, settings)
 
 
 def _copied_from(portal: Portal, run: dict[str, Any]) -> dict[str, Any] | None:
@@ -110,21 +113,24 @@ def _adjusted(original: pd.DataFrame, adjustment: dict[str, Any]) -> pd.DataFram
     return made
 
 
-def _computed_again(portal: Portal, run: dict[str, Any], settings: Settings) -> tuple[str, pd.DataFrame]:
-    """From the cut-off on. It is the issue time, unless the run is an earlier one issued again: then that one's."""
-    if run["publisher"] == "guard" and run["rung"] == "seasonal_naive":
-        raise NotReproduced(f"Run {run['id']} is the seasonal naive of the portal's own guard, not of the library.")
+def computed_again(
+    portal: Portal, run: Mapping[str, Any], settings: Settings, *, weather_as_of: datetime | None = None
+) -> pd.DataFrame:
+    """A run of the library from its cut-off on, which is the issue time, or that of the earlier run issued again.
+
+    With `weather_as_of`, as the model would have made it had it known the weather that was observed by then.
+    """
     series = portal.series(run["series"])
     cutoff = pd.Timestamp(run["data_cutoff"])
     moment = cutoff.to_pydatetime()
     step, end = resolution_of(series), pd.Timestamp(run["valid_until"])
     index = pd.date_range(cutoff.ceil(step), end, freq=step, inclusive="left", name="valid_time")
-    known = f"what was known at {run['data_cutoff']}"
     if run["model"] is None:
-        return f"from {known}", naive_forecast(portal, series, index, known_at=moment, settings=settings)
+        return naive_forecast(portal, series, index, known_at=moment, settings=settings)
     version = portal.model(run["model"]["id"])
-    values = model_forecast(portal, series, version, index, issue_time=moment, settings=settings)
-    return f"from the artifact of version {version['version']} and {known}", values
+    return model_forecast(
+        portal, series, version, index, issue_time=moment, settings=settings, weather_as_of=weather_as_of
+    )
 
 
 def _compare(run: dict[str, Any], published: pd.DataFrame, again: pd.DataFrame) -> None:

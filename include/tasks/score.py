@@ -1,98 +1,130 @@
-"""Scores of published forecasts against what happened, beside the seasonal naive from the same issue time."""
+"""Scores of published forecasts against what happened, whenever that is known anew, beside what they compete with."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 from include.baseline import naive_forecast
 from include.errors import Refusal
+from include.history import fingerprint
 from include.portal import Portal
 from include.run import Run
+from include.scoring.attribution import with_observed_weather
+from include.scoring.external import external_forecast
+from include.scoring.figures import Judged, attributed, figures
+from include.scoring.stability import stability
 from include.settings import Settings
 from include.tasks.batch import for_each_series
+from include.tasks.drift import judge_series
+from include.times import resolution_of
 
 _log = logging.getLogger(__name__)
-KEPT = ("n", "mae", "rmse", "mape", "pinball", "coverage_80", "bias")
-LEAD_TIME_BLOCK_HOURS = 6.0
+SCORES_PER_REQUEST = 50
 
 
 def score_batch(run: Run, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Score the series of a batch; returns how many runs of each were scored."""
+    """Score the series of a batch and judge their rolling accuracy.
+
+    Returns:
+        Per series how many `runs` were scored, the `state` of its accuracy and whether to `retrain`, `as_of` when.
+    """
 
     def work(slug: str, as_of: datetime) -> dict[str, Any]:
-        return {"series": slug, "runs": len(score_series(run.portal, slug, as_of=as_of, settings=run.settings))}
+        facts: dict[str, Any] = {"as_of": as_of, "settings": run.settings, "airflow": run.airflow}
+        scored = score_series(run.portal, slug, **facts)
+        signal = judge_series(run.portal, slug, **facts)
+        return {
+            "series": slug,
+            "as_of": as_of.isoformat(),
+            "runs": len(scored),
+            "state": signal["state"],
+            "retrain": signal["retrain"],
+        }
 
     return for_each_series(batch, work)
 
 
-def score_series(portal: Portal, slug: str, *, as_of: datetime, settings: Settings) -> list[dict[str, Any]]:
-    """Score the runs issued in the last `score_days` days, as far as their loads were known at `as_of`.
+def score_series(
+    portal: Portal, slug: str, *, as_of: datetime, settings: Settings, airflow: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Score the runs of which loads are known at `as_of` that are new, or were corrected, since their last score.
 
-    A run is scored on the intervals that have a load; one without any is left for later. Done again as of the same
-    time, it gives the same scores.
+    A run is scored on the intervals that have a load, however old it is; earlier scores stay. Done again as of the
+    same time, there is nothing to score.
 
     Returns:
-        The scores as stored, one per run.
+        The scores as sent, one per run.
     """
     series = portal.series(slug)
-    runs = portal.forecast_runs(slug, issued_from=as_of - timedelta(days=settings.score_days), issued_to=as_of)
-    scores = []
-    for run in runs:
+    due = portal.runs_due_for_scoring(slug, as_of=as_of)
+    scores: list[dict[str, Any]] = []
+    unsent = 0
+    for run in due:
         score = _score_run(portal, series, run, as_of=as_of, settings=settings)
         if score is not None:
-            scores.append(score)
-    if scores:
-        portal.record_scores(scores)
-    _log.info("%s as of %s: %d of %d runs scored", slug, as_of.isoformat(), len(scores), len(runs))
+            scores.append({**score, "airflow": dict(airflow)})
+            unsent += 1
+        if unsent == SCORES_PER_REQUEST:
+            portal.record_scores(scores[-unsent:])
+            unsent = 0
+    if unsent:
+        portal.record_scores(scores[-unsent:])
+    _log.info("%s as of %s: %d of %d runs scored", slug, as_of.isoformat(), len(scores), len(due))
     return scores
 
 
 def _score_run(
     portal: Portal, series: Mapping[str, Any], run: Mapping[str, Any], *, as_of: datetime, settings: Settings
 ) -> dict[str, Any] | None:
-    from forecasting.metrics import by_lead_time, score
-
+    """The score of a run; None where no load is known, or those that it was scored on last are back."""
     values = portal.forecast_values(run["id"])
     period = {"start": values.index[0], "end": pd.Timestamp(run["valid_until"])}
     load = portal.observations(series["slug"], **period, as_of=as_of)["value"].reindex(values.index)
-    if not load.notna().any():
+    actuals_sha256 = fingerprint(load.dropna().to_frame("load"))
+    if not load.notna().any() or actuals_sha256 == run["actuals_sha256"]:
         return None
-    levels = list(values.columns)
     issue_time = pd.Timestamp(run["issue_time"])
-    lead_time = (pd.DatetimeIndex(values.index) - issue_time) / pd.Timedelta(hours=1)
-    rows = values.assign(load=load, lead_time_hours=lead_time)
-
-    def measure(part: pd.DataFrame) -> dict[str, Any]:
-        return _kept(score(part["load"], part[levels]))
-
+    naive = _naive(portal, series, values, known_at=issue_time.to_pydatetime(), settings=settings)
+    judged = Judged(
+        values=values,
+        load=load,
+        issue_time=issue_time,
+        timezone=series["timezone"],
+        resolution=resolution_of(series),  # type: ignore[arg-type]
+        naive=naive,
+    )
+    beside, external = external_forecast(portal, series, judged)
+    judged = replace(judged, beside=beside)
+    attribution: dict[str, Any] = {}
+    if load.notna().all():
+        index = pd.date_range(values.index[0], period["end"], freq=judged.resolution, inclusive="left")
+        again, attribution = with_observed_weather(portal, series, run, index, as_of=as_of, settings=settings)
+        if again is not None:
+            judged = replace(judged, with_observed_weather=again)
+            attribution |= attributed(judged, again)
     return {
         "forecast_run": run["id"],
         "as_of": as_of.isoformat(),
-        **measure(rows),
-        "baseline": _baseline(portal, series, load, known_at=issue_time.to_pydatetime(), settings=settings),
-        "by_lead_time": by_lead_time(rows, block_hours=LEAD_TIME_BLOCK_HOURS, scorer=measure),
+        "actuals_sha256": actuals_sha256,
+        **figures(judged),
+        "external": external,
+        "stability": stability(portal, run, values),
+        "attribution": attribution,
     }
 
 
-def _baseline(
-    portal: Portal, series: Mapping[str, Any], load: pd.Series, *, known_at: datetime, settings: Settings
-) -> dict[str, Any]:
-    """The naive's score on the same intervals, from what was known at the issue time; empty where there is none."""
-    from forecasting.metrics import score
-
+def _naive(
+    portal: Portal, series: Mapping[str, Any], values: pd.DataFrame, *, known_at: datetime, settings: Settings
+) -> pd.DataFrame | None:
+    """The seasonal naive on the same intervals, from what was known at the issue time; None where there is none."""
     try:
-        index = pd.DatetimeIndex(load.index)
-        naive = naive_forecast(portal, series, index, known_at=known_at, settings=settings)
+        return naive_forecast(portal, series, pd.DatetimeIndex(values.index), known_at=known_at, settings=settings)
     except Refusal as refusal:
         _log.warning("%s", refusal)
-        return {}
-    return _kept(score(load, naive))
-
-
-def _kept(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: metrics[name] for name in KEPT}
+        return None

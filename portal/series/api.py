@@ -89,6 +89,7 @@ class SeriesViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
             time_parameter("start", "First valid time; all from the beginning by default"),
             time_parameter("end", "End of the half-open period"),
             time_parameter("as_of", "What was known then; all that is known by default"),
+            duration_parameter("lead_time", "Only what was known that long before its valid time; all by default"),
         ],
         responses={
             (200, JSON): ObservationSerializer(many=True),
@@ -107,7 +108,8 @@ class SeriesViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
         """The newest values known at `as_of`, oldest first: JSON, Parquet or an Arrow stream by `Accept`."""
         start, end = _period(request)
         as_of = read_time(request, "as_of")
-        return Response(queries.observations(self.get_object(), start=start, end=end, as_of=as_of))
+        lead_time = read_duration(request, "lead_time") if "lead_time" in request.query_params else None
+        return Response(queries.observations(self.get_object(), start=start, end=end, as_of=as_of, lead_time=lead_time))
 
     @extend_schema(
         operation_id="series_weather_forecasts",

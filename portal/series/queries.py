@@ -16,7 +16,7 @@ _UTC = pa.timestamp("us", "UTC")
 # Backwards in both times, as the unique index can be walked; a scan in the order asked for would have to sort.
 _NEWEST = """
 SELECT DISTINCT ON (valid_time) valid_time, coalesce(value, 'NaN') AS value, known_at FROM series_observation
-WHERE series_id = %s AND valid_time >= %s AND valid_time < %s AND known_at <= %s
+WHERE series_id = %s AND valid_time >= %s AND valid_time < %s AND known_at <= %s {lead_time}
 ORDER BY valid_time DESC, known_at DESC
 """
 NEWEST_ISSUE = """
@@ -27,15 +27,22 @@ ORDER BY valid_time DESC, issue_time DESC
 
 
 def observations(
-    series: Series, *, start: datetime | None = None, end: datetime | None = None, as_of: datetime | None = None
+    series: Series,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    as_of: datetime | None = None,
+    lead_time: timedelta | None = None,
 ) -> pa.Table:
     """The newest values known at `as_of` in [start, end), oldest first: valid_time, value (null = missing), known_at.
 
-    A bound that is None is open. Times are timestamp[us, UTC].
+    With `lead_time`, only what was known so long before its valid time. A bound that is None is open. Times are
+    timestamp[us, UTC].
     """
+    ahead = () if lead_time is None else (lead_time,)
     columns = read_columns(
-        _NEWEST,
-        (series.pk, start or "-infinity", end or "infinity", as_of or "infinity"),
+        _NEWEST.format(lead_time="AND known_at <= valid_time - %s" if ahead else ""),
+        (series.pk, start or "-infinity", end or "infinity", as_of or "infinity", *ahead),
         types={"valid_time": "timestamptz", "value": "float8", "known_at": "timestamptz"},
     )
     values = columns["value"][::-1]

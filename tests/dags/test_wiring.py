@@ -24,7 +24,10 @@ EVERY = {
 }
 """DAGs that run by the clock, with the length of their data interval."""
 INGESTS = ("ingest_demand", "ingest_weather")
+AFTER = {"ingest_demand": ["confirm"], "ingest_weather": ["confirm"], "score_forecasts": ["ask_for_training"]}
 ON_OBSERVATIONS = ("check_data_quality", "score_forecasts")
+ON_DRIFT = "train_models"
+"""Runs by the clock, and when forecasts have become worse."""
 MANY_SERIES = 10_000
 each_dag = pytest.mark.parametrize("dag_id", DAG_IDS)
 
@@ -64,12 +67,16 @@ def test_a_failed_task_is_tried_again_after_growing_pauses_up_to_a_longest(bag: 
 
 @each_dag
 def test_a_dag_runs_by_the_clock_or_on_observations(bag: DagBag, dag_id: str) -> None:
-    from airflow.sdk import AssetAll, CronDataIntervalTimetable
+    from airflow.sdk import AssetAll, AssetOrTimeSchedule, CronDataIntervalTimetable
     from airflow.sdk.definitions.timetables.assets import AssetTriggeredTimetable
 
-    from include.assets import OBSERVATIONS
+    from include.assets import DRIFT, OBSERVATIONS
 
     timetable = bag.dags[dag_id].timetable
+    if dag_id == ON_DRIFT:
+        assert isinstance(timetable, AssetOrTimeSchedule)
+        assert timetable.asset_condition == AssetAll(DRIFT)
+        timetable = timetable.timetable
     if dag_id in EVERY:
         assert isinstance(timetable, CronDataIntervalTimetable)
         assert str(timetable.timezone) == "UTC"
@@ -112,8 +119,8 @@ def test_backfills_reach_back_beyond_the_oldest_data(bag: DagBag, dag_id: str) -
     assert bag.dags[dag_id].start_date <= datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def test_observations_come_from_the_ingests_alone(bag: DagBag) -> None:
-    from include.assets import OBSERVATIONS
+def test_observations_come_from_the_ingests_alone_and_drift_from_the_scores(bag: DagBag) -> None:
+    from include.assets import DRIFT, OBSERVATIONS
 
     writers = {
         (dag_id, task.task_id): task.partial_kwargs["outlets"] if task.is_mapped else task.outlets
@@ -121,7 +128,10 @@ def test_observations_come_from_the_ingests_alone(bag: DagBag) -> None:
         for task in dag.tasks
         if (task.partial_kwargs.get("outlets") if task.is_mapped else task.outlets)
     }
-    assert writers == {(dag_id, "ingest"): [OBSERVATIONS] for dag_id in INGESTS}
+    assert writers == {
+        **{(dag_id, "ingest"): [OBSERVATIONS] for dag_id in INGESTS},
+        ("score_forecasts", "ask_for_training"): [DRIFT],
+    }
 
 
 @each_dag
@@ -131,7 +141,7 @@ def test_a_plan_comes_first_and_one_mapped_task_does_its_batches(bag: DagBag, da
     assert not plan.is_mapped
     assert work.is_mapped
     assert work.upstream_task_ids == {"plan"}
-    assert [task.task_id for task in after] == (["confirm"] if dag_id in INGESTS else [])
+    assert [task.task_id for task in after] == AFTER.get(dag_id, [])
     assert work.partial_kwargs["map_index_template"] == "{{ batch_label }}", "a batch is found by its name in the UI"
 
 

@@ -17,7 +17,7 @@ from include.settings import Settings
 from include.tasks.ingest import Ingested
 from include.tasks.score import score_batch, score_series
 from portal.forecasts.models import ForecastScore
-from tests.include.facts import publish_by_hand
+from tests.include.facts import AIRFLOW, publish_by_hand
 from tests.include.town import DAY, END, HALF_HOUR, readings
 
 HOUR = timedelta(hours=1)
@@ -27,7 +27,7 @@ ISSUE = END - 3 * DAY
 @pytest.fixture
 def score(portal: Portal, options: Settings) -> Callable[..., list[dict[str, Any]]]:
     def run(*, as_of: datetime = END) -> list[dict[str, Any]]:
-        return score_series(portal, "town", as_of=as_of, settings=options)
+        return score_series(portal, "town", as_of=as_of, settings=options, airflow=AIRFLOW)
 
     return run
 
@@ -62,16 +62,14 @@ def test_a_run_is_scored_on_its_loads_beside_the_naive_of_its_issue_time(
     assert kept.by_lead_time[0]["mae"] == pytest.approx(np.abs(truth[:12] - 50).mean())
 
 
-def test_scoring_again_keeps_one_score_per_time(
-    ingested: Callable[..., None],
-    portal: Portal,
-    portal_of: Callable[..., Portal],
-    options: Settings,
+def test_scoring_again_on_the_same_loads_finds_nothing_to_score(
+    ingested: Callable[..., None], portal: Portal, score: Callable[..., list[dict[str, Any]]]
 ) -> None:
     ingested()
     publish_by_hand(portal, issue_time=ISSUE, hours=24)
-    first, second = (score_series(portal_of(run), "town", as_of=END, settings=options) for run in ("monday", "tuesday"))
-    assert first == second
+    assert len(score()) == 1
+    assert score() == []
+    assert score(as_of=END + DAY) == []
     assert ForecastScore.objects.count() == 1
 
 
@@ -102,20 +100,20 @@ def test_a_correction_counts_from_when_it_was_known(
     frame.loc[ISSUE : ISSUE + DAY - HALF_HOUR, "load"] += 100
     town(frame)
     ingest(as_of=END + DAY)
-    (replayed,) = score(as_of=END)
+    assert score(as_of=END) == [], "what was known then has not changed"
     (after,) = score(as_of=END + DAY)
-    assert replayed == before
     assert after["bias"] == pytest.approx(before["bias"] - 100)
+    assert after["actuals_sha256"] != before["actuals_sha256"]
+    assert sorted(ForecastScore.objects.values_list("as_of", flat=True)) == [END, END + DAY], "both are kept"
 
 
-def test_runs_of_the_last_two_weeks_are_scored_and_no_others(
+def test_a_run_is_scored_however_old_and_none_before_its_loads_are_known(
     ingested: Callable[..., None], portal: Portal, score: Callable[..., list[dict[str, Any]]]
 ) -> None:
     ingested()
-    publish_by_hand(portal, issue_time=END - 14 * DAY - HALF_HOUR, hours=24)
-    oldest, newest = (publish_by_hand(portal, issue_time=at, hours=6) for at in (END - 14 * DAY, END - DAY))
+    old, newest = (publish_by_hand(portal, issue_time=at, hours=6) for at in (END - 30 * DAY, END - DAY))
     publish_by_hand(portal, issue_time=END, hours=6)
-    assert {each["forecast_run"] for each in score()} == {oldest, newest}
+    assert [each["forecast_run"] for each in score(as_of=END + 300 * DAY)] == [old, newest]
 
 
 def test_where_no_naive_can_be_made_the_score_stands_alone(
@@ -145,4 +143,5 @@ def test_a_batch_tells_how_many_runs_of_each_series_it_scored(
     ingested()
     publish_by_hand(portal, issue_time=ISSUE, hours=24)
     batch = {"series": ["town"], "as_of": END.isoformat()}
-    assert score_batch(new_run(), batch) == [{"series": "town", "runs": 1}]
+    (done,) = score_batch(new_run(), batch)
+    assert done == {"series": "town", "as_of": END.isoformat(), "runs": 1, "state": "unknown", "retrain": False}

@@ -178,7 +178,7 @@ class AccuracySignalViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Accur
     def create(self, request: Request) -> Response:
         """Keep what the accuracy of a series was as of a time (201).
 
-        Drift fires alerts, its end resolves them. The same again is a 200, another one for this time a 409.
+        Drift fires alerts, its end resolves them. One that is there for this time stays, and is the answer (200).
         """
         serializer = AccuracySignalRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)

@@ -12,7 +12,6 @@ from django.db import transaction
 from portal.alerts.models import AlertRule
 from portal.alerts.operations import evaluate_forecasts
 from portal.core.permissions import require
-from portal.core.problems import Conflict
 from portal.forecasts.models import AccuracySignal, ForecastRun, ForecastScore
 from portal.series.models import Series
 
@@ -46,15 +45,14 @@ def record_signal(
     """Keep what the rolling accuracy of a series was as of a time, and let the alert rules see it.
 
     What is known of a past time says nothing about today: once a later signal is there, alerts are left alone. So are
-    they by one of too few scores. Returns the signal and whether it is new; the same again changes nothing. Raises
-    NotPermitted; Conflict where another one is kept for this time.
+    they by one of too few scores. Returns the signal of this time and whether it is new: one that is there stays, so
+    that a run of a DAG that is repeated comes to the same end. Raises NotPermitted.
     """
     require(by, "forecasts.add_accuracysignal", doing="record the accuracy of series")
     with transaction.atomic():
         locked = Series.objects.select_for_update(no_key=True).get(pk=series.pk)
         there = AccuracySignal.objects.filter(series=locked, as_of=as_of).first()
         if there is not None:
-            _require_the_same(there, facts)
             return there, False
         is_newest = not AccuracySignal.objects.filter(series=locked, as_of__gt=as_of).exists()
         signal = AccuracySignal.objects.create(series=locked, as_of=as_of, **facts)
@@ -62,12 +60,3 @@ def record_signal(
             failing = signal.state == AccuracySignal.State.DRIFT
             evaluate_forecasts(AlertRule.Signal.ACCURACY_LOST, locked, failing=failing, message=signal.message, at=at)
     return signal, True
-
-
-def _require_the_same(signal: AccuracySignal, facts: Mapping[str, Any]) -> None:
-    other = [name for name in ("state", "retrain") if getattr(signal, name) != facts[name]]
-    if other:
-        raise Conflict(
-            f"{signal.series} has an accuracy signal as of {signal.as_of:%Y-%m-%dT%H:%M:%SZ} already, of another "
-            f"{' and '.join(other)}."
-        )

@@ -77,16 +77,10 @@ def test_the_replay_of_a_past_time_says_nothing_about_today(post: Post) -> None:
     assert [state for state, _ in alerts()] == ["resolved"]
 
 
-def test_the_same_signal_again_is_answered_with_the_one_that_is_there(post: Post) -> None:
-    assert post() == post(200)
+def test_another_signal_for_the_same_time_is_answered_with_the_one_that_is_there(post: Post) -> None:
+    assert post() == post(200, state="ok", retrain=False)
     assert AccuracySignal.objects.count() == 1
     assert len(alerts()) == 1
-
-
-def test_another_signal_for_the_same_time_is_a_conflict(post: Post) -> None:
-    post()
-    assert "of another state" in post(409, state="ok")["detail"]
-    assert AccuracySignal.objects.get().state == "drift"
 
 
 @pytest.mark.parametrize(

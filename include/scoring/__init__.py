@@ -1,0 +1,1 @@
+"""How good a published run was, and whether a series' forecasts have become worse."""

@@ -1,0 +1,214 @@
+"""What a score holds beside its own figures: somebody else's forecast, the run before, the weather that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.portal import Portal
+from include.run import Run
+from include.settings import Settings
+from include.tasks.drift import drifted
+from include.tasks.publish import publish_series
+from include.tasks.score import score_batch, score_series
+from include.tasks.train import train_series
+from portal.forecasts.models import AccuracySignal, ForecastScore
+from portal.registry.models import ModelVersion
+from portal.series.catalog import load_catalog
+from tests.include.facts import AIRFLOW, approve, publish_by_hand, training
+from tests.include.town import DAY, END, HALF_HOUR, catalog, readings
+from tests.include.weather import issues, store
+
+HOUR = timedelta(hours=1)
+ISSUE = END - 3 * DAY
+Score = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def score(portal: Portal, options: Settings) -> Score:
+    """Scores the only run that is due."""
+
+    def run(*, as_of: datetime = END) -> dict[str, Any]:
+        (scored,) = score_series(portal, "town", as_of=as_of, settings=options, airflow=AIRFLOW)
+        return scored
+
+    return run
+
+
+@pytest.fixture
+def operator(ingested: Callable[..., None], portal: Portal) -> Callable[..., None]:
+    """The town beside whose load stands the operator's forecast; records what that said, and when it was known."""
+    ingested()
+    series = catalog()["series"]
+    other = {**series[0], "slug": "operator", "name": "Operator", "quantity": "load_forecast", "covariates": []}
+    load_catalog({"series": [{**series[0], "external_forecast": "operator"}, series[1], other]})
+
+    def record(values: pd.Series, *, known_at: datetime) -> None:
+        rows = pd.DataFrame({"valid_time": values.index, "value": values.to_numpy()})
+        rows = rows.assign(series="operator", known_at=known_at)
+        assert not portal.record_observations(rows, recorded_at=known_at)["rejected"]
+
+    return record
+
+
+def loads(start: datetime, end: datetime) -> pd.Series:
+    return readings().loc[start : end - HALF_HOUR, "load"]
+
+
+def test_theirs_is_scored_as_it_was_known_when_ours_was_issued(
+    operator: Callable[..., None], portal: Portal, score: Score
+) -> None:
+    truth = loads(ISSUE, ISSUE + DAY)
+    operator(truth[:40] + 3, known_at=ISSUE - HOUR)
+    operator(truth + 1, known_at=ISSUE + HALF_HOUR)
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    external = score()["external"]
+    assert (external["series"], external["known"], external["n"]) == ("operator", "issue_time", 40)
+    assert external["mae"] == pytest.approx(3)
+    ours = np.abs(truth[:40] - 50).mean()
+    assert external["mae_beside_external"] == pytest.approx(ours)
+    assert external["skill"] == pytest.approx(1 - ours / 3)
+    kept = ForecastScore.objects.get()
+    assert kept.external == external
+    assert kept.by_day[0]["external_n"] == 40
+
+
+def test_where_none_was_known_then_what_was_known_before_each_interval_stands_in_and_is_named_so(
+    operator: Callable[..., None], portal: Portal, score: Score
+) -> None:
+    truth = loads(ISSUE, ISSUE + DAY)
+    operator(truth + 5, known_at=ISSUE + 6 * HOUR)
+    operator(truth + 2, known_at=ISSUE + 12 * HOUR)
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    external = score()["external"]
+    assert (external["known"], external["n"]) == ("delivery", 36)
+    assert external["mae"] == pytest.approx((12 * 5 + 24 * 2) / 36)
+
+
+def test_what_became_known_only_afterwards_is_no_forecast(
+    operator: Callable[..., None], portal: Portal, score: Score
+) -> None:
+    operator(loads(ISSUE, ISSUE + DAY), known_at=ISSUE + DAY)
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    assert "before the intervals began" in score()["external"]["skipped"]
+
+
+def test_a_run_is_held_against_the_one_issued_before_it(
+    ingested: Callable[..., None], portal: Portal, options: Settings
+) -> None:
+    ingested()
+    publish_by_hand(portal, issue_time=ISSUE - 6 * HOUR, hours=24, reason="far before")
+    before = publish_by_hand(portal, issue_time=ISSUE - HOUR, hours=24)
+    run = publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    scores = score_series(portal, "town", as_of=END, settings=options, airflow=AIRFLOW)
+    first, _, last = (each["stability"] for each in scores)
+    assert first == {}
+    assert scores[2]["forecast_run"] == run
+    assert last == {"against_run": before, "n": 46, "mean_absolute_change": 0, "mean_change": 0, "relative": 0}
+
+
+def published(portal: Portal, options: Settings, kind: str) -> dict[str, Any]:
+    (trained,) = train_series(portal, "town", as_of=ISSUE, kinds=[kind], settings=options, airflow=AIRFLOW)
+    approve(trained.id, at=ISSUE)
+    run = publish_series(portal, "town", as_of=ISSUE, settings=options)
+    assert run.rung == "champion"
+    return portal.forecast_run(run.id)
+
+
+def test_the_error_is_split_by_running_the_champion_again_with_the_weather_that_happened(
+    ingested: Callable[..., None], portal: Portal, options: Settings, score: Score
+) -> None:
+    ingested()
+    store(portal, issues(start=END - 21 * DAY))
+    run = published(portal, options, "regression")
+    part = score(as_of=ISSUE + 12 * HOUR)
+    assert part["attribution"] == {}, "a run that is not over waits"
+    scored = score()
+    split = scored["attribution"]
+    assert (split["n"], split["observed_share"]) == (48, 1)
+    assert split["mae"] == pytest.approx(scored["mae"])
+    assert split["model_mae"] + split["weather_mae"] == pytest.approx(split["mae"])
+    assert split["weather_mae"] != 0, "it was forecast otherwise than it came"
+    days = scored["by_day"]
+    assert sum(day["n"] * day["model_mae"] for day in days) / 48 == pytest.approx(split["model_mae"])
+
+    from include.tasks.reproduce import make_again
+
+    version = ModelVersion.objects.get(pk=run["model"]["id"])
+    assert version.parameters["known_future"] == ["temperature"]
+    again = make_again(portal, run, options, weather_as_of=END)[0.5]
+    assert split["model_mae"] == pytest.approx(np.abs(again - loads(ISSUE, ISSUE + DAY)).mean())
+
+
+def test_a_model_that_is_told_no_weather_ahead_has_no_part_of_the_error_from_it(
+    ingested: Callable[..., None], portal: Portal, options: Settings, score: Score
+) -> None:
+    ingested()
+    published(portal, options, "seasonal_naive")
+    assert score()["attribution"] == {}
+
+
+def test_a_model_that_cannot_be_run_again_is_noted_and_the_score_stands(
+    ingested: Callable[..., None], portal: Portal, options: Settings, score: Score, tmp_path: Path
+) -> None:
+    ingested()
+    store(portal, issues(start=END - 21 * DAY))
+    published(portal, options, "regression")
+    for file in (tmp_path / "artifacts").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"damaged")
+    scored = score()
+    assert scored["n"] == 48
+    assert scored["attribution"]["skipped"]
+
+
+@pytest.fixture
+def bad_champion(ingested: Callable[..., None], portal: Portal) -> int:
+    """A champion whose backtest promised 1 MW, and a week of daily runs of it that miss by more."""
+    ingested()
+    cutoff = END - 20 * DAY
+    model = portal.register_model(
+        training(data_cutoff=cutoff.isoformat(), training_end=cutoff.isoformat(), evidence={"metrics": {"mae": 1.0}})
+    )
+    approve(model["id"], at=cutoff)
+    for day in range(1, 9):
+        facts = {"model_id": model["id"], "rung": "champion", "reason": ""}
+        publish_by_hand(portal, issue_time=END - day * DAY, hours=24, **facts)
+    return int(model["id"])
+
+
+def test_a_champion_that_became_worse_is_told_and_a_training_asked_for_once(
+    bad_champion: int, portal_of: Callable[..., Portal], portal: Portal, new_run: Callable[..., Run]
+) -> None:
+    def done(as_of: datetime, run_id: str) -> dict[str, Any]:
+        batch = {"series": ["town"], "as_of": as_of.isoformat()}
+        (told,) = score_batch(new_run(portal=portal_of(run_id), run_id=run_id, as_of=as_of), batch)
+        return told
+
+    first = done(END, "monday")
+    assert (first["runs"], first["state"], first["retrain"]) == (8, "drift", True)
+    assert drifted([[first]]) == {"series": ["town"], "as_of": END.isoformat()}
+    signal = AccuracySignal.objects.get()
+    assert (signal.n, signal.reference_mae, signal.airflow["run_id"]) == (8, 1.0, "monday")
+    errors = [score.mae for score in ForecastScore.objects.all()]
+    assert signal.mae == pytest.approx(np.mean(errors))
+
+    portal.register_model(training("key-2", data_cutoff=END.isoformat()))
+    assert done(END, "monday again")["retrain"] is True, "a repetition comes to the same end"
+    later = done(END + DAY, "tuesday")
+    assert (later["state"], later["retrain"]) == ("drift", False), "there is a recent one"
+
+
+def test_a_replay_of_the_past_judges_what_had_been_issued_then(
+    bad_champion: int, portal: Portal, new_run: Callable[..., Run]
+) -> None:
+    moment = END - 4 * DAY
+    (told,) = score_batch(new_run(as_of=moment), {"series": ["town"], "as_of": moment.isoformat()})
+    assert told["state"] == "unknown", "four runs, and seven are needed"
+    assert AccuracySignal.objects.get().n == 4
