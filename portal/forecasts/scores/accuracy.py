@@ -51,7 +51,7 @@ def accuracy(
         (day, row)
         for score in ours
         for row in _rows(score.by_day)
-        if (day := _date(row.get("date"))) and start <= datetime.combine(day, time.min, zone) < end
+        if (day := local_date(row.get("date"))) and start <= datetime.combine(day, time.min, zone) < end
     ]
     by_period: dict[date, list[Row]] = defaultdict(list)
     for day, row in days:
@@ -79,7 +79,8 @@ def _rows(rows: Any) -> list[Row]:
     return [row for row in rows if isinstance(row, Mapping) and row.get("n")] if isinstance(rows, list) else []
 
 
-def _date(text: Any) -> date | None:
+def local_date(text: Any) -> date | None:
+    """The day of a row; None where that is none."""
     try:
         return date.fromisoformat(text)
     except (TypeError, ValueError):

@@ -1,0 +1,112 @@
+"""What the pages of scores show: tables and charts of one score, and of a series over a period."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from portal.forecasts.models import AccuracySignal, ForecastScore
+from portal.forecasts.scores.accuracy import accuracy, local_date
+from portal.forecasts.scores.charts import Daily, daily_chart
+from portal.forecasts.scores.queries import scores
+from portal.registry.charts import Line, lead_time_chart
+from portal.series.models import Series
+
+WINDOWS = (14, 30, 90, 365)
+Row = Mapping[str, Any]
+COMPARED = (
+    ("MAE", "mae"),
+    ("RMSE", "rmse"),
+    ("Bias (forecast minus load)", "bias"),
+    ("MAPE, %", "mape"),
+    ("Pinball loss", "pinball"),
+    ("Coverage of the 80 % interval", "coverage_80"),
+)
+
+
+def said(value: float | None) -> str:
+    """A figure in four digits."""
+    return "–" if value is None else f"{value:,.4g}"
+
+
+def shown_score(score: ForecastScore) -> dict[str, Any]:
+    """The context of the page of one score."""
+    series = score.forecast_run.series
+    theirs = score.external if score.external.get("n") else {}
+    days = [row for row in score.by_day if isinstance(row, dict) and local_date(row.get("date"))]
+    blocks = [row for row in score.by_lead_time if isinstance(row, dict)]
+    title = f"Mean absolute error, {score.forecast_run}"
+    return {
+        "unit": series.unit,
+        "figures": [
+            (label, *map(said, (getattr(score, name), score.baseline.get(name), theirs.get(name))))
+            for label, name in COMPARED
+        ],
+        "theirs": theirs,
+        "theirs_skipped": score.external.get("skipped", ""),
+        "days": days,
+        "blocks": blocks,
+        "lead_time_chart": _lead_time_chart(blocks, title=f"{title}, by lead time", unit=series.unit),
+        "day_chart": _day_chart(
+            [date.fromisoformat(row["date"]) for row in days], days, title=f"{title}, by day", unit=series.unit
+        ),
+    }
+
+
+def shown_accuracy(series: Series, *, days: int) -> dict[str, Any]:
+    """The context of the accuracy page of a series: the last `days` days up to the end of the run scored last."""
+    last = scores().filter(forecast_run__series=series).order_by("-forecast_run__valid_until").first()
+    end = last.forecast_run.valid_until if last is not None else None
+    found = accuracy(series, start=end - timedelta(days=days) if end else None, end=end)
+    signal = AccuracySignal.objects.filter(series=series).first()
+    return {
+        "series": series,
+        "accuracy": found,
+        "signal": signal,
+        "window": days,
+        "windows": WINDOWS,
+        "newest_first": found.periods[::-1],
+        "day_chart": _day_chart(
+            [row["period"] for row in found.periods],
+            found.periods,
+            title=f"Mean absolute error of {series} by day",
+            unit=series.unit,
+        ),
+        "lead_time_chart": _lead_time_chart(
+            found.lead_times, title=f"Mean absolute error of {series} by lead time", unit=series.unit
+        ),
+        "saved": _saved(found.total),
+    }
+
+
+def _saved(total: Row | None) -> float | None:
+    """By how many MW the error is smaller than that of the naive."""
+    if total is None or total["naive_mae"] is None or total["mae"] is None:
+        return None
+    return float(total["naive_mae"] - total["mae"])
+
+
+def _day_chart(days: Sequence[date], rows: Sequence[Row], *, title: str, unit: str) -> SafeString:
+    lines = [
+        Daily(name, [row.get(key) for row in rows])
+        for name, key in (("ours", "mae"), ("seasonal naive", "naive_mae"), ("somebody else's", "external_mae"))
+    ]
+    return daily_chart(days, lines, title=title, unit=f"MAE, {unit}")
+
+
+def _lead_time_chart(rows: Sequence[Row], *, title: str, unit: str) -> SafeString:
+    lines = [
+        Line(
+            name,
+            [
+                ((row["lead_time_from"] + row["lead_time_to"]) / 2, row[key])
+                for row in rows
+                if row.get(key) is not None and "lead_time_to" in row
+            ],
+        )
+        for name, key in (("ours", "mae"), ("seasonal naive", "naive_mae"), ("somebody else's", "external_mae"))
+    ]
+    return lead_time_chart(lines, title=title, unit=unit)
