@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -39,11 +40,21 @@ def save_artifact(model: Forecaster, uri: str, *, provenance: Mapping[str, Any])
         if not isinstance(filesystem, LocalFileSystem):
             return _upload(model, filesystem, path, provenance=provenance)
         with suppress(ArtifactError):
-            return model.save(path, provenance=provenance)
+            return _save(model, path, provenance=provenance)
         shutil.rmtree(path, ignore_errors=True)
         return model.save(path, provenance=provenance)
     except (ArtifactError, OSError, ValueError) as error:
         raise BadArtifact(f"The artifact {uri} cannot be written: {error}") from error
+
+
+def _save(model: Forecaster, path: str, *, provenance: Mapping[str, Any]) -> str:
+    digest = model.save(path, provenance=provenance)
+    try:
+        # What an earlier try left is in use again: only what is old is taken for an orphan.
+        os.utime(path)
+    except FileNotFoundError:
+        return model.save(path, provenance=provenance)
+    return digest
 
 
 def _upload(model: Forecaster, filesystem: Any, path: str, *, provenance: Mapping[str, Any]) -> str:

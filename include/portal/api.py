@@ -291,6 +291,31 @@ class Portal:
         """Keep what the rolling accuracy was; the answer is the signal that the portal has for this series and time."""
         kept: dict[str, Any] = self._http.post_json("accuracy-signals/", signal)
         return kept
+    # retention
+
+    def begin_retention(
+        self, *, as_of: datetime, dry_run: bool, confirm: bool, airflow: dict[str, str]
+    ) -> dict[str, Any]:
+        """Let the portal count what its rules find as of a time; the answer is its retention run."""
+        body = {"as_of": as_of.isoformat(), "dry_run": dry_run, "confirm": confirm, "airflow": airflow}
+        begun: dict[str, Any] = self._http.post_json("retention-runs/", body)
+        return begun
+
+    def advance_retention(self, run: int) -> dict[str, Any]:
+        """Let the portal delete for some seconds; to be called again while the answer's state is *running*."""
+        # Without an idempotency key: the next call does the next part.
+        advanced: dict[str, Any] = self._http.send_json("POST", f"retention-runs/{run}/advance/", {})
+        return advanced
+
+    def report_retention(self, run: int, outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Say what was found and removed in the storage of models."""
+        body = {"outcomes": list(outcomes)}
+        noted: dict[str, Any] = self._http.send_json("PATCH", f"retention-runs/{run}/", body)
+        return noted
+
+    def registered_artifacts(self, **filters: str) -> Iterator[dict[str, Any]]:
+        """Where the artifacts of all model versions lie; filters are series, training_key, status."""
+        return self._http.pages("registered-artifacts/", params={"page_size": "1000", **filters})
 
     def _table(self, path: str, *, params: dict[str, str] | None = None) -> pd.DataFrame:
         body = self._http.get(path, params=params, accept=PARQUET)
