@@ -20,9 +20,10 @@ PAGES = {
     "train_models": "registry/modelversion/",
     "publish_forecasts": "forecasts/forecastrun/",
     "score_forecasts": "forecasts/forecastscore/",
+    "maintain_store": "retention/retentionrun/",
 }
 """Where in the portal's admin the outcome of a DAG is shown."""
-SEARCHED_BY_RUN = ("ingest_demand", "ingest_weather", "check_data_quality", "train_models")
+SEARCHED_BY_RUN = ("ingest_demand", "ingest_weather", "check_data_quality", "train_models", "maintain_store")
 """The pages whose search finds the Airflow run behind an entry."""
 ASKED_BY_THE_PORTAL = "portal__"
 """How the ids of runs begin that the portal asked for."""

@@ -26,6 +26,7 @@ DAGS = (
     "train_models",
     "publish_forecasts",
     "score_forecasts",
+    "maintain_store",
 )
 FOLLOWERS = ("check_data_quality", "score_forecasts")
 """They run by themselves when observations arrive."""

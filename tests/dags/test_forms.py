@@ -9,7 +9,7 @@ import pytest
 
 from forecasting import available_models
 from include.defaults import TRAINED_KINDS
-from tests.dags.test_wiring import DAG_IDS
+from tests.dags.test_wiring import DAG_IDS, IN_BATCHES
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -46,7 +46,7 @@ def test_every_field_is_explained(bag: DagBag, dag_id: str) -> None:
         assert param.description.endswith("."), name
 
 
-@pytest.mark.parametrize("dag_id", DAG_IDS)
+@pytest.mark.parametrize("dag_id", IN_BATCHES)
 def test_a_form_left_as_it_is_names_no_series_and_no_time(bag: DagBag, dag_id: str) -> None:
     form = filled_in(bag, dag_id)
     kinds = form.pop("kinds", None)
@@ -56,7 +56,13 @@ def test_a_form_left_as_it_is_names_no_series_and_no_time(bag: DagBag, dag_id: s
     assert set(form.values()) == {None}
 
 
-@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_the_store_is_maintained_for_real_and_unconfirmed_unless_the_form_says_otherwise(bag: DagBag) -> None:
+    assert filled_in(bag, "maintain_store") == {"as_of": None, "dry_run": False, "confirm": False}
+    assert filled_in(bag, "maintain_store", dry_run=True)["dry_run"] is True
+    assert "is not of type 'boolean'" in refusal(bag, "maintain_store", "dry_run", "no")
+
+
+@pytest.mark.parametrize("dag_id", IN_BATCHES)
 @pytest.mark.parametrize(
     ("value", "words"),
     [
@@ -73,14 +79,14 @@ def test_names_are_a_list_of_texts(bag: DagBag, dag_id: str, value: Any, words: 
     assert words in said
 
 
-@pytest.mark.parametrize("dag_id", DAG_IDS)
+@pytest.mark.parametrize("dag_id", IN_BATCHES)
 def test_names_may_be_left_out_so_the_form_does_not_mark_them_as_required(bag: DagBag, dag_id: str) -> None:
     name = BATCHES.get(dag_id, "series")
     assert "null" in bag.dags[dag_id].params.get_param(name).schema["type"], "what the form goes by"
     assert filled_in(bag, dag_id, **{name: None})[name] is None
 
 
-@pytest.mark.parametrize("dag_id", DAG_IDS)
+@pytest.mark.parametrize("dag_id", IN_BATCHES)
 def test_names_that_are_a_list_of_texts_are_taken(bag: DagBag, dag_id: str) -> None:
     name = BATCHES.get(dag_id, "series")
     assert filled_in(bag, dag_id, **{name: ["victoria", "england-wales"]})[name] == ["victoria", "england-wales"]

@@ -21,6 +21,7 @@ EVERY = {
     "ingest_weather": timedelta(hours=6),
     "train_models": timedelta(days=7),
     "publish_forecasts": timedelta(days=1),
+    "maintain_store": timedelta(days=1),
 }
 """DAGs that run by the clock, with the length of their data interval."""
 INGESTS = ("ingest_demand", "ingest_weather")
@@ -29,6 +30,7 @@ ON_OBSERVATIONS = ("check_data_quality", "score_forecasts")
 ON_DRIFT = "train_models"
 """Runs by the clock, and when forecasts have become worse."""
 MANY_SERIES = 10_000
+IN_BATCHES = [dag_id for dag_id in DAG_IDS if dag_id != "maintain_store"]
 each_dag = pytest.mark.parametrize("dag_id", DAG_IDS)
 
 
@@ -134,7 +136,13 @@ def test_observations_come_from_the_ingests_alone_and_drift_from_the_scores(bag:
     }
 
 
-@each_dag
+def test_the_store_is_maintained_by_one_task_and_one_run_at_a_time(bag: DagBag) -> None:
+    dag = bag.dags["maintain_store"]
+    assert dag.task_ids == ["maintain"]
+    assert dag.max_active_runs == 1
+
+
+@pytest.mark.parametrize("dag_id", IN_BATCHES)
 def test_a_plan_comes_first_and_one_mapped_task_does_its_batches(bag: DagBag, dag_id: str) -> None:
     plan, work, *after = bag.dags[dag_id].topological_sort()
     assert plan.task_id == "plan"

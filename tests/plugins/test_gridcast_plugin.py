@@ -27,6 +27,7 @@ PAGES = {
     "train_models": "registry/modelversion/",
     "publish_forecasts": "forecasts/forecastrun/",
     "score_forecasts": "forecasts/forecastscore/",
+    "maintain_store": "retention/retentionrun/",
 }
 THEIRS = """
 from airflow.sdk import dag, task
