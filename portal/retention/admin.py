@@ -50,11 +50,9 @@ class RetentionRuleAdmin(SimpleHistoryAdmin, ModelAdmin):
     def about(self, obj: RetentionRule) -> str:
         return str(obj)
 
-    @display(description="Kept for")
+    @display(description="Kept")
     def kept_for(self, obj: RetentionRule) -> str:
-        if obj.enabled:
-            return f"{obj.keep_days} days"
-        return "good"
+        return f"{obj.keep_days} days" if obj.enabled else "for good"
 
     @display(description="Counted from")
     def counted_from(self, obj: RetentionRule) -> str:
@@ -148,9 +146,9 @@ class RetentionRunAdmin(RecordAdmin):
     ) -> HttpResponse:
         run = self.get_object(request, object_id)
         outcomes = list(run.outcomes.all()) if run is not None and self.has_view_permission(request, run) else []
-        return super().change_view(
-            request, object_id, form_url, {**(extra_context or {}), "run": run, "outcomes": outcomes}
-        )
+        uncounted = any(outcome.found is None for outcome in outcomes)
+        shown = {"run": run, "outcomes": outcomes, "uncounted": uncounted}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     @action(description="Delete this now …", permissions=["run"], icon="delete_sweep", variant=ActionVariant.DANGER)
     def delete_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
