@@ -220,6 +220,8 @@ SPECTACULAR_SETTINGS = {
         "SeverityEnum": "portal.alerts.models.AlertRule.Severity",
         "AccuracyStateEnum": "portal.forecasts.models.AccuracySignal.State",
         "StoredStatusEnum": ["created", "unchanged"],
+        "ModelStatusEnum": "portal.registry.models.ModelVersion.Status",
+        "RetentionKindEnum": "portal.retention.kinds.Kind",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
