@@ -22,9 +22,7 @@ PAGES = {
     "score_forecasts": "forecasts/forecastscore/",
     "maintain_store": "retention/retentionrun/",
 }
-"""Where in the portal's admin the outcome of a DAG is shown."""
-SEARCHED_BY_RUN = ("ingest_demand", "ingest_weather", "check_data_quality", "train_models", "maintain_store")
-"""The pages whose search finds the Airflow run behind an entry."""
+"""Where in the portal's admin the outcome of a DAG is shown; the search there finds the Airflow run behind an entry."""
 ASKED_BY_THE_PORTAL = "portal__"
 """How the ids of runs begin that the portal asked for."""
 
@@ -36,9 +34,7 @@ class PortalLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         page = PAGES.get(ti_key.dag_id)
-        if page is None:
-            return ""
-        return _address(page, ti_key.run_id if ti_key.dag_id in SEARCHED_BY_RUN else "")
+        return _found_by_run(page, ti_key.run_id) if page else ""
 
 
 class RequestLink(BaseOperatorLink):
@@ -48,12 +44,11 @@ class RequestLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         asked = ti_key.run_id.startswith(ASKED_BY_THE_PORTAL)
-        return _address("pipeline/dagrunrequest/", ti_key.run_id) if asked else ""
+        return _found_by_run("pipeline/dagrunrequest/", ti_key.run_id) if asked else ""
 
 
-def _address(page: str, searched: str) -> str:
-    query = f"?{urlencode({'q': searched})}" if searched else ""
-    return f"{get_settings().portal_public_url}/admin/{page}{query}"
+def _found_by_run(page: str, run_id: str) -> str:
+    return f"{get_settings().portal_public_url}/admin/{page}?{urlencode({'q': run_id})}"
 
 
 class GridcastPlugin(AirflowPlugin):
