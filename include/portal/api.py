@@ -211,57 +211,6 @@ class Portal:
         table = self._table(f"forecast-runs/{run}/values/")
         return table.pivot(index="valid_time", columns="quantile", values="value").sort_index()  # noqa: PD010 - unique
 
-    def latest_forecast(
-        self,
-        slug: str,
-        *,
-        as_of: datetime | None = None,
-        published_by: datetime | None = None,
-        originals: bool = False,
-    ) -> dict[str, Any]:
-        """The run to go by at `as_of`, with its values; `originals` leaves out adjusted ones. Raises NotFound."""
-        params = _query(series=slug, as_of=as_of, published_by=published_by, originals=originals)
-        found: dict[str, Any] = self._http.get_json("forecasts/latest/", params=params)
-        return found
-
-    def forecast_as_known(
-        self,
-        slug: str,
-        *,
-        start: datetime,
-        end: datetime,
-        as_of: datetime | None = None,
-        published_by: datetime | None = None,
-        originals: bool = False,
-    ) -> pd.DataFrame:
-        """Per valid time of `[start, end)` the newest run issued at or before `as_of` that covers it.
-
-        One row per valid time and quantile: valid_time (UTC), local_time, run, issue_time (UTC), rung, quantile, value.
-        """
-        params = _query(series=slug, start=start, end=end, as_of=as_of, published_by=published_by, originals=originals)
-        return self._table("forecasts/as-known/", params=params)
-
-    def forecast_by_lead_time(
-        self,
-        slug: str,
-        *,
-        start: datetime,
-        end: datetime,
-        lead_time: timedelta = timedelta(hours=24),
-        published_by: datetime | None = None,
-        originals: bool = False,
-    ) -> pd.DataFrame:
-        """Per valid time of `[start, end)` the newest run issued `lead_time` before it or earlier; columns as above."""
-        params = _query(series=slug, start=start, end=end, published_by=published_by, originals=originals)
-        params["lead_time_hours"] = repr(lead_time / timedelta(hours=1))
-        return self._table("forecasts/by-lead-time/", params=params)
-
-    def revision(self, run: int, *, against: int | None = None) -> dict[str, Any]:
-        """What a run changed against another, by default the one before it: run, against, summary, changes."""
-        params = {} if against is None else {"against": str(against)}
-        found: dict[str, Any] = self._http.get_json(f"forecast-runs/{run}/revision/", params=params)
-        return found
-
     def run_before(self, slug: str, *, issue_time: datetime) -> dict[str, Any] | None:
         """The newest run issued before `issue_time` that is no override; None where there is none."""
         # Newest first, read only as far as needed.
@@ -291,6 +240,7 @@ class Portal:
         """Keep what the rolling accuracy was; the answer is the signal that the portal has for this series and time."""
         kept: dict[str, Any] = self._http.post_json("accuracy-signals/", signal)
         return kept
+
     # retention
 
     def begin_retention(
@@ -323,13 +273,6 @@ class Portal:
         for column in frame.select_dtypes("datetimetz"):
             frame[column] = frame[column].dt.tz_convert("UTC").dt.as_unit("ns")
         return frame
-
-
-def _query(*, originals: bool, **facts: str | datetime | None) -> dict[str, str]:
-    """The parameters that are given, as the query string has them."""
-    given = {name: value for name, value in facts.items() if value is not None}
-    texts = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()}
-    return {**texts, "originals": "true"} if originals else texts
 
 
 def _duration(span: timedelta) -> str:
