@@ -91,11 +91,16 @@ class Ladder:
         return self._by_model(self._portal.model(self._series["champion"]["id"]))
 
     def _previous_champion(self) -> _Given:
-        retired = self._portal.models(self._series["slug"], status="retired")
-        if not retired:
+        # What was rolled back from is no way out.
+        replaced = [
+            (model["decisions"][-1]["number"], model)
+            for model in self._portal.models(self._series["slug"], status="retired")
+            if model["decisions"][-1]["decision"] == "retire"
+        ]
+        if not replaced:
             raise RungFailed("there was none before")
         self._require_checked_data()
-        return self._by_model(max(retired, key=lambda model: pd.Timestamp(model["approved_at"])))
+        return self._by_model(max(replaced, key=lambda each: each[0])[1])
 
     def _earlier_run(self) -> _Given:
         needed = timedelta(hours=self._settings.fallback_hours)

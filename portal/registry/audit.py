@@ -24,6 +24,7 @@ _STATUS_AFTER = {
     Decision.Kind.APPROVE: ModelVersion.Status.CHAMPION,
     Decision.Kind.REJECT: ModelVersion.Status.REJECTED,
     Decision.Kind.RETIRE: ModelVersion.Status.RETIRED,
+    Decision.Kind.WITHDRAW: ModelVersion.Status.RETIRED,
     Decision.Kind.ROLLBACK: ModelVersion.Status.CHAMPION,
 }
 

@@ -102,6 +102,7 @@ class Decision(models.Model):
         APPROVE = "approve", "Approved"
         REJECT = "reject", "Rejected"
         RETIRE = "retire", "Retired"
+        WITHDRAW = "withdraw", "Rolled back from"
         ROLLBACK = "rollback", "Rolled back to"
 
     model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="decisions")

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from portal.core.permissions import require
 from portal.pipeline.operations import request_publication
@@ -141,8 +141,9 @@ def roll_back(
 ) -> ModelVersion:
     """Make an earlier champion champion again in place of `champion`, which retires.
 
-    `to` is a retired version of the same series, by default the one that retired last. Who trained it cannot put it
-    live again, as with an approval. Returns the new champion as stored.
+    `to` is a retired version of the same series, by default the one that was replaced last by a better one: not one
+    that was itself rolled back from. Who trained it cannot put it live again, as with an approval. Returns the new
+    champion as stored.
     Raises NotPermitted, ReasonMissing, AlreadyDecided, NoEarlierChampion, SelfApprovalRefused.
     """
     require(by, "registry.rollback_modelversion", doing="roll back models")
@@ -151,7 +152,8 @@ def roll_back(
         present = _lock_model(champion)
         require_champion(present)
         earlier = retired_last_first(present.series_id)
-        restored = earlier.filter(pk=to.pk).first() if to is not None else earlier.first()
+        chosen = Q(withdrawn=False) if to is None else Q(pk=to.pk)
+        restored = earlier.filter(chosen).first()
         if restored is None:
             raise NoEarlierChampion(
                 f"{present.series} has no earlier champion to roll back to."
@@ -162,7 +164,8 @@ def roll_back(
             raise SelfApprovalRefused(
                 f"{restored} was trained by {by}, who cannot put it live again: another approver has to decide."
             )
-        _retire(present, by=by, reason=f"Rolled back to version {restored.version}: {reason}", at=at)
+        told = f"Rolled back to version {restored.version}: {reason}"
+        _retire(present, Decision.Kind.WITHDRAW, by=by, reason=told, at=at)
         restored.status = ModelVersion.Status.CHAMPION
         restored.save(update_fields=("status",))
         _put_live(restored, Decision.Kind.ROLLBACK, by=by, reason=reason, at=at)
@@ -218,18 +221,18 @@ def _approve(model: ModelVersion, *, by: User, reason: str, at: datetime, automa
     champion = champion_of(model.series_id)
     if champion is not None:
         reason_of_it = f"Replaced by version {model.version}: {reason}"
-        _retire(champion, by=by, reason=reason_of_it, at=at, automatic=automatic)
+        _retire(champion, Decision.Kind.RETIRE, by=by, reason=reason_of_it, at=at, automatic=automatic)
     model.status, model.approved_by, model.approved_at = ModelVersion.Status.CHAMPION, by, at
     model.save(update_fields=("status", "approved_by", "approved_at"))
     _put_live(model, Decision.Kind.APPROVE, by=by, reason=reason, at=at, automatic=automatic)
 
 
-def _retire(model: ModelVersion, *, by: User, reason: str, at: datetime, automatic: bool = False) -> None:
+def _retire(
+    model: ModelVersion, kind: Decision.Kind, *, by: User, reason: str, at: datetime, automatic: bool = False
+) -> None:
     model.status = ModelVersion.Status.RETIRED
     model.save(update_fields=("status",))
-    Decision.objects.create(
-        model=model, decision=Decision.Kind.RETIRE, by=by, reason=reason, at=at, automatic=automatic
-    )
+    Decision.objects.create(model=model, decision=kind, by=by, reason=reason, at=at, automatic=automatic)
 
 
 def _put_live(

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils.safestring import SafeString
 
 from portal.quality.models import CheckRun
 from portal.registry import evidence as read
 from portal.registry.challenge import by_rule
 from portal.registry.charts import HOURS, Line, lead_time_chart, line_chart
-from portal.registry.models import ApprovalRule, ModelVersion
+from portal.registry.models import ApprovalRule, Decision, ModelVersion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +79,17 @@ def champion_of(series_id: int) -> ModelVersion | None:
 
 
 def retired_last_first(series_id: int) -> QuerySet[ModelVersion]:
-    """The earlier champions of a series, the one that retired last first."""
+    """The earlier champions of a series, the one that retired last first; `withdrawn` ones were rolled back from."""
+    newest = Decision.objects.filter(model=OuterRef("pk")).order_by("-number")
     return (
         ModelVersion.objects.filter(series=series_id, status=ModelVersion.Status.RETIRED)
         .select_related("series", "trained_by")
-        .annotate(retired_by_decision=Max("decisions__number"))
-        .order_by("-retired_by_decision")
+        .annotate(
+            retired_by_decision=Subquery(newest.values("number")[:1]),
+            retired_how=Subquery(newest.values("decision")[:1]),
+        )
+        .annotate(withdrawn=Q(retired_how=Decision.Kind.WITHDRAW))
+        .order_by("withdrawn", "-retired_by_decision")
     )
 
 

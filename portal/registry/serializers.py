@@ -131,7 +131,7 @@ class ReasonSerializer(serializers.Serializer[dict[str, str]]):
 
 
 class RollbackSerializer(ReasonSerializer):
-    """Why a champion is rolled back, and to which version; to the one that retired last where none is named."""
+    """Why a champion is rolled back, and to which version; to the one that was replaced last where none is named."""
 
     to = serializers.PrimaryKeyRelatedField(
         queryset=ModelVersion.objects.select_related("series"), required=False, help_text="Id of a retired version"

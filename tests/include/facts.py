@@ -9,8 +9,8 @@ import pandas as pd
 from django.contrib.auth.models import User
 
 from include.portal import Portal
+from portal.registry import operations as registry
 from portal.registry.models import ModelVersion
-from portal.registry.operations import approve_model
 from tests.include.town import END, HALF_HOUR, START
 
 AIRFLOW = {"dag_id": "some_dag", "run_id": "manual__1"}
@@ -51,7 +51,14 @@ def training(key: str = "key-1", **facts: Any) -> dict[str, Any]:
 def approve(model_id: int, *, at: datetime = END) -> None:
     """Make a candidate the champion, by the approver."""
     model = ModelVersion.objects.get(pk=model_id)
-    approve_model(model, by=User.objects.get(username="approver"), reason="Better than the naive.", at=at)
+    registry.approve_model(model, by=User.objects.get(username="approver"), reason="Better than the naive.", at=at)
+
+
+def roll_back(champion_id: int) -> int:
+    """Put the champion before back, by the approver; returns its id."""
+    champion = ModelVersion.objects.get(pk=champion_id)
+    by = User.objects.get(username="approver")
+    return registry.roll_back(champion, by=by, reason="It drifts.", at=END).pk
 
 
 def forecast_rows(*, issue_time: datetime = END, hours: float = 24, **facts: Any) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from include.settings import Settings
 from include.tasks.ladder import Forecast, Ladder
 from include.tasks.publish import publish_series
 from include.tasks.train import train_series
-from tests.include.facts import AIRFLOW, approve, check_run, forecast_rows, publish_by_hand
+from tests.include.facts import AIRFLOW, approve, check_run, forecast_rows, publish_by_hand, roll_back
 from tests.include.town import DAY, END, HALF_HOUR
 from tests.include.wire import CUT, Wire
 
@@ -70,6 +70,15 @@ def test_a_champion_that_has_seen_what_came_after_the_issue_time_does_not_foreca
     assert (forecast.rung, forecast.model_id) == ("previous_champion", earlier)
     assert "champion: version 2 was trained on what was known at" in forecast.reason
     assert "after the issue time" in forecast.reason
+
+
+def test_what_was_rolled_back_from_is_no_previous_champion(
+    champion: Callable[..., int], portal: Portal, climb: Climb
+) -> None:
+    oldest, older, drifting = (champion(END - days * DAY) for days in (5, 3, 2))
+    assert roll_back(drifting) == older
+    shutil.rmtree(portal.model(older)["artifact_uri"].removeprefix("file://"))
+    assert (climb().rung, climb().model_id) == ("previous_champion", oldest)
 
 
 def test_a_damaged_champion_is_stepped_over_with_its_reason(

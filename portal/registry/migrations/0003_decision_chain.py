@@ -66,6 +66,7 @@ class Migration(migrations.Migration):
                     ("approve", "Approved"),
                     ("reject", "Rejected"),
                     ("retire", "Retired"),
+                    ("withdraw", "Rolled back from"),
                     ("rollback", "Rolled back to"),
                 ],
                 max_length=16,

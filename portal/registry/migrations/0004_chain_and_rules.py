@@ -71,7 +71,8 @@ BEGIN
     SELECT * INTO model FROM registry_modelversion WHERE id = NEW.model_id;
     SELECT decision INTO before FROM registry_decision WHERE model_id = NEW.model_id ORDER BY number DESC LIMIT 1;
     IF (coalesce(before, 'none'), NEW.decision) NOT IN (
-        ('none', 'approve'), ('none', 'reject'), ('approve', 'retire'), ('rollback', 'retire'), ('retire', 'rollback')
+        ('none', 'approve'), ('none', 'reject'), ('approve', 'retire'), ('rollback', 'retire'), ('retire', 'rollback'),
+        ('approve', 'withdraw'), ('rollback', 'withdraw'), ('withdraw', 'rollback')
     ) THEN
         RAISE EXCEPTION 'the decision % about model version % cannot follow %', NEW.decision, NEW.model_id, coalesce(before, 'none')
             USING ERRCODE = 'check_violation';
@@ -79,11 +80,10 @@ BEGIN
     IF NEW.decision IN ('approve', 'rollback') AND model.trained_by_id = NEW.by_id THEN
         RAISE EXCEPTION 'the trainer of model version % cannot put it live', NEW.model_id USING ERRCODE = 'check_violation';
     END IF;
-    IF NOT (
-        CASE NEW.decision WHEN 'retire'
-            THEN registry_may(NEW.by_id, 'approve_modelversion') OR registry_may(NEW.by_id, 'rollback_modelversion')
-            ELSE registry_may(NEW.by_id, NEW.decision || '_modelversion')
-        END
+    -- What replaces a champion is an approval or a rollback.
+    IF NOT registry_may(
+        NEW.by_id,
+        CASE NEW.decision WHEN 'retire' THEN 'approve' WHEN 'withdraw' THEN 'rollback' ELSE NEW.decision END || '_modelversion'
     ) THEN
         RAISE EXCEPTION 'user % is inactive or not permitted to decide % about model version %', NEW.by_id, NEW.decision, NEW.model_id
             USING ERRCODE = 'check_violation';
@@ -117,7 +117,7 @@ BEGIN
     END IF;
     SELECT decision INTO newest FROM registry_decision WHERE model_id = model.id ORDER BY number DESC LIMIT 1;
     due := CASE coalesce(newest, 'none') WHEN 'none' THEN 'candidate' WHEN 'reject' THEN 'rejected'
-        WHEN 'retire' THEN 'retired' ELSE 'champion' END;
+        WHEN 'retire' THEN 'retired' WHEN 'withdraw' THEN 'retired' ELSE 'champion' END;
     IF model.status <> due THEN
         RAISE EXCEPTION 'model version % is % by its decisions and cannot be made %', model.id, due, model.status
             USING ERRCODE = 'check_violation';

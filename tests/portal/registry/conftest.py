@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 
 from portal.registry.models import ModelVersion
 from portal.registry.operations import Training, register_candidate
-from portal.series.models import Series
+from portal.series.models import Observation, Series
 
 
 @pytest.fixture
@@ -58,3 +58,16 @@ def candidate(
         return register_candidate(of or series, training=training(key, **facts), by=people["pipeline"])[0]
 
     return register
+
+
+@pytest.fixture
+def loaded(series: Series) -> Callable[[datetime], None]:
+    """Stores a load that ended a moment before a time, so that a forecast can begin there."""
+
+    def load(at: datetime) -> None:
+        start = at - timedelta(hours=1)
+        Observation.objects.create(
+            series=series, valid_time=start, known_at=start + timedelta(minutes=30), value=5000.0
+        )
+
+    return load

@@ -250,7 +250,7 @@ def test_a_rollback_over_http_answers_with_the_champion_that_is_back(
     body = answer.json()
     assert (body["version"], body["status"], body["decisions"][-1]["decision"]) == (2, "champion", "rollback")
     refusal = problem(client.post(url, {"reason": "It drifts"}), 409)
-    assert "retired by approver at" in refusal["detail"]
+    assert "rolled back from by approver at" in refusal["detail"]
     chosen = client.post(f"{MODELS}{body['id']}/rollback/", {"reason": "Older", "to": champions[0].pk})
     assert chosen.json()["version"] == 1
 

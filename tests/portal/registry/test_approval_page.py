@@ -180,7 +180,7 @@ def test_who_rolls_back_what_is_no_champion_any_more_is_told_who_was_first(
     form = {"to": champions[0].pk, "champion": champions[1].pk, "reason": "It drifts"}
     roll_back(champions[1], by=people["approver"], reason="first", at=AT)
     (message,) = said(client.post(page(champions[1], "roll_back"), form, follow=True))
-    assert "retired by approver at" in message
+    assert "rolled back from by approver at" in message
     assert ModelVersion.objects.get(status="champion") == champions[0]
 
 

@@ -56,8 +56,14 @@ def rule(series: Series, people: People) -> ApprovalRule:
 
 
 def test_what_beats_the_champion_everywhere_is_approved_at_its_registration(
-    candidate: Register, better: dict[str, Any], rule: ApprovalRule, champion: ModelVersion, people: People
+    candidate: Register,
+    better: dict[str, Any],
+    rule: ApprovalRule,
+    champion: ModelVersion,
+    people: People,
+    loaded: Callable[[datetime], None],
 ) -> None:
+    loaded(datetime.now(UTC))
     model = candidate("challenger", evidence=better)
     model.refresh_from_db()
     champion.refresh_from_db()

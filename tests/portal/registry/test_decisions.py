@@ -108,7 +108,10 @@ def test_what_is_decided_stays_decided(
     assert model.decisions.count() == 1
 
 
-def test_an_approval_asks_for_a_publication_in_its_transaction(candidate: Register, people: People) -> None:
+def test_an_approval_asks_for_a_publication_in_its_transaction(
+    candidate: Register, people: People, loaded: Callable[[datetime], None]
+) -> None:
+    loaded(AT)
     model = approve_model(candidate(), by=people["approver"], reason="good", at=AT)
     request = DagRunRequest.objects.get()
     assert request.run_id == f"portal__publish_forecasts__decision-{model.decisions.get().pk}"

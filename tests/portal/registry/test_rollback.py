@@ -51,7 +51,7 @@ def test_the_champion_retired_last_is_champion_again_in_one_action(
     told = [list(m.decisions.values_list("decision", "by__username", "reason"))[-1] for m in champions[1:]]
     assert told == [
         ("rollback", "second_approver", "It drifts"),
-        ("retire", "second_approver", "Rolled back to version 2: It drifts"),
+        ("withdraw", "second_approver", "Rolled back to version 2: It drifts"),
     ]
 
 
@@ -68,12 +68,25 @@ def test_another_earlier_champion_may_be_chosen(champions: list[ModelVersion], p
 
 def test_a_rollback_can_itself_be_rolled_back(champions: list[ModelVersion], people: People) -> None:
     restored = roll_back(champions[2], by=people["approver"], reason="It drifts", at=AT)
-    assert roll_back(restored, by=people["approver"], reason="It did not", at=AT) == champions[2]
+    again = roll_back(restored, to=champions[2], by=people["approver"], reason="It did not", at=AT)
+    assert again == champions[2]
     assert statuses(champions) == ["retired", "retired", "champion"]
 
 
-def test_a_rollback_asks_for_a_publication(champions: list[ModelVersion], people: People) -> None:
+def test_what_was_rolled_back_from_is_not_what_the_next_rollback_leads_to(
+    champions: list[ModelVersion], people: People
+) -> None:
+    restored = roll_back(champions[2], by=people["approver"], reason="It drifts", at=AT)
+    assert roll_back(restored, by=people["approver"], reason="So does this", at=AT) == champions[0]
+    with pytest.raises(NoEarlierChampion, match="has no earlier champion"):
+        roll_back(champions[0], by=people["approver"], reason="And this", at=AT)
+
+
+def test_a_rollback_asks_for_a_publication(
+    champions: list[ModelVersion], people: People, loaded: Callable[[datetime], None]
+) -> None:
     at = AT + timedelta(days=9)
+    loaded(at)
     restored = roll_back(champions[2], by=people["approver"], reason="It drifts", at=at)
     request = DagRunRequest.objects.get(run_id__endswith=f"decision-{restored.decisions.get(decision='rollback').pk}")
     assert (request.dag_id, request.series, request.requested_by) == (
@@ -105,7 +118,7 @@ def test_a_second_rollback_of_the_same_champion_is_told_who_was_first(
     champions: list[ModelVersion], people: People
 ) -> None:
     roll_back(champions[2], by=people["approver"], reason="It drifts", at=AT)
-    with pytest.raises(AlreadyDecided, match=r"is retired \(retired by approver at 2014-11-02 09:00 UTC\)"):
+    with pytest.raises(AlreadyDecided, match=r"is retired \(rolled back from by approver at 2014-11-02 09:00 UTC\)"):
         roll_back(champions[2], by=people["second_approver"], reason="It drifts", at=AT)
 
 
