@@ -157,11 +157,12 @@ def guarded(run: ForecastRun, *, rung: str, delay: int) -> int:
         valid_us=times[delay:],
         quantiles=np.array(run.quantiles),
         values=values[delay:],
+        publisher="guard",
     )
     with transaction.atomic():
-        lock_ledger([run.series_id])
-        (pk,) = store_runs([incoming], publisher="guard")
-    return pk
+        lock_ledger([run.series])
+        (stored,) = store_runs([incoming])
+    return stored.pk
 
 
 def test_the_portal_of_the_airflow_connection_is_asked_without_a_task(

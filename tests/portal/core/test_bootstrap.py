@@ -57,7 +57,7 @@ def test_an_empty_portal_gets_its_people_roles_token_and_alert_rule(bootstrap: B
     assert path.stat().st_mode & 0o777 == 0o600
     assert secrets["service_token"] not in said
     assert {group.name for group in Group.objects.all()} == set(roles.ROLES)
-    assert AlertRule.objects.count() == 2
+    assert AlertRule.objects.count() == len(AlertRule.Signal)
     for username, role in roles.PEOPLE.items():
         user = User.objects.get(username=username)
         assert [group.name for group in user.groups.all()] == [role]
@@ -86,7 +86,7 @@ def test_a_second_run_changes_nothing(bootstrap: Bootstrap) -> None:
     assert second == first
     assert dict(User.objects.values_list("username", "password")) == hashes
     assert AuthToken.objects.count() == 1
-    assert AlertRule.objects.count() == 2
+    assert AlertRule.objects.count() == len(AlertRule.Signal)
 
 
 def test_given_passwords_are_set_and_other_keys_are_kept(bootstrap: Bootstrap, path: Path) -> None:

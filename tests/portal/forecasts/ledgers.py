@@ -45,10 +45,11 @@ def put_run(
         valid_us=times,
         quantiles=np.array(quantiles),
         values=np.array(medians)[:, None] + shifts,
+        publisher="person" if adjusts is not None else "pipeline",
     )
     if adjusts is not None:
-        facts |= {"adjusts": adjusts, "adjusted_by": by, "publisher": "person"}
+        facts |= {"adjusts": adjusts, "adjusted_by": by}
     with transaction.atomic():
-        lock_ledger([series.pk])
-        (pk,) = store_runs([incoming], **facts)
-    return ForecastRun.objects.get(pk=pk)
+        lock_ledger([series])
+        (stored,) = store_runs([incoming], **facts)
+    return ForecastRun.objects.get(pk=stored.pk)
