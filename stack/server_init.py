@@ -36,9 +36,9 @@ def initialise_portal(environment: Mapping[str, str]) -> None:
 def initialise_airflow(environment: Mapping[str, str]) -> None:
     """Make and migrate Airflow's database; make its users and its connection to the portal."""
     known = load_credentials(Path(_required(environment, "GRIDCAST_SECRETS")))
-    passwords = {**known["users"], PORTAL: _required(environment, "AIRFLOW_API_PASSWORD")}
     if "service_token" not in known:
         raise StackError("the portal has made no service token yet; run `python -m stack.server_init portal` first")
+    passwords = {**known["users"], PORTAL: _required(environment, "AIRFLOW_API_PASSWORD")}
     ensure_database(sibling(_required(environment, "DATABASE_URL"), "_airflow"))
     _run("airflow", "db", "migrate")
     host, _, port = _required(environment, "PORTAL_ADDRESS").partition(":")

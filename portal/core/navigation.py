@@ -14,6 +14,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Forecast ledger", "query_stats", "forecasts.forecastrun"),
             ("Scores", "target", "forecasts.forecastscore"),
+            ("Accuracy", "monitoring", "forecasts.accuracysignal"),
             ("Deadlines", "alarm", "forecasts.publicationdeadline"),
             ("Deadlines kept", "alarm_on", "forecasts.deadlinerecord"),
         ),

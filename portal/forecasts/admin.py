@@ -17,9 +17,15 @@ from portal.forecasts.ledger.admin import AskableAdmin
 from portal.forecasts.ledger.shown import page_of
 from portal.forecasts.models import ForecastRun
 from portal.forecasts.overrides.admin import AdjustableAdmin
-from portal.forecasts.scores.admin import ForecastScoreAdmin
+from portal.forecasts.scores.admin import AccuracySignalAdmin, ForecastScoreAdmin
 
-__all__ = ["DeadlineRecordAdmin", "ForecastRunAdmin", "ForecastScoreAdmin", "PublicationDeadlineAdmin"]
+__all__ = [
+    "AccuracySignalAdmin",
+    "DeadlineRecordAdmin",
+    "ForecastRunAdmin",
+    "ForecastScoreAdmin",
+    "PublicationDeadlineAdmin",
+]
 
 RUNG_COLOURS = {
     ForecastRun.Rung.CHAMPION: "success",

@@ -235,7 +235,7 @@ class DeadlineRecord(models.Model):
     class Outcome(models.TextChoices):
         MET = "met", "Published in time"
         GUARDED = "guarded", "The guard published a fallback"
-        MISSED = "missed", "Nothing could be published"
+        MISSED = "missed", "Nothing was out in time"
 
     series = models.ForeignKey("series.Series", on_delete=models.PROTECT, related_name="deadline_records")
     delivery_day = models.DateField(help_text="On the clock of the series")

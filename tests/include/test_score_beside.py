@@ -138,11 +138,11 @@ def test_the_error_is_split_by_running_the_champion_again_with_the_weather_that_
     days = scored["by_day"]
     assert sum(day["n"] * day["model_mae"] for day in days) / 48 == pytest.approx(split["model_mae"])
 
-    from include.tasks.reproduce import make_again
+    from include.tasks.reproduce import computed_again
 
     version = ModelVersion.objects.get(pk=run["model"]["id"])
     assert version.parameters["known_future"] == ["temperature"]
-    again = make_again(portal, run, options, weather_as_of=END)[0.5]
+    again = computed_again(portal, run, options, weather_as_of=END)[0.5]
     assert split["model_mae"] == pytest.approx(np.abs(again - loads(ISSUE, ISSUE + DAY)).mean())
 
 

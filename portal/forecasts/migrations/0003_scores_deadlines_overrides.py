@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("met", "Published in time"),
                             ("guarded", "The guard published a fallback"),
-                            ("missed", "Nothing could be published"),
+                            ("missed", "Nothing was out in time"),
                         ],
                         max_length=16,
                     ),

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from portal.core.admin import RecordAdmin, airflow_link
-from portal.forecasts.models import ForecastScore
+from portal.forecasts.models import AccuracySignal, ForecastScore
 from portal.forecasts.scores.shown import WINDOWS, shown_accuracy, shown_score
 from portal.series.models import Series
 
@@ -134,3 +134,42 @@ class ForecastScoreAdmin(RecordAdmin):
 
 def _one_digit(value: float | None) -> str:
     return "–" if value is None else f"{value:,.1f}"
+
+
+@admin.register(AccuracySignal)
+class AccuracySignalAdmin(RecordAdmin):
+    """What the rolling accuracy was, and what followed from it."""
+
+    list_display = ("series", "as_of", "state_label", "n", "mae", "reference_mae", "naive_mae", "retrain", "accuracy")
+    list_display_links = ("series", "as_of")
+    list_filter = ("state", "retrain", "series")
+    list_select_related = ("series",)
+    date_hierarchy = "as_of"
+    search_fields = ("series__slug", "=airflow__run_id")
+    search_help_text = "Series, or id of the Airflow run"
+    readonly_fields = ("airflow_run", "accuracy")
+    fieldsets = (
+        (None, {"fields": (("series", "as_of"), ("state", "retrain"), "message", ("accuracy", "airflow_run"))}),
+        ("Figures", {"fields": (("window_days", "n"), ("mae", "reference_mae", "naive_mae"))}),
+    )
+
+    @display(
+        description="State",
+        ordering="state",
+        label={
+            AccuracySignal.State.OK: "success",
+            AccuracySignal.State.DRIFT: "danger",
+            AccuracySignal.State.UNKNOWN: "info",
+        },
+    )
+    def state_label(self, signal: AccuracySignal) -> tuple[str, str]:
+        return signal.state, signal.get_state_display()
+
+    @display(description="Airflow run")
+    def airflow_run(self, signal: AccuracySignal) -> str:
+        return airflow_link(signal.airflow)
+
+    @display(description="Accuracy")
+    def accuracy(self, signal: AccuracySignal) -> str:
+        url = reverse("admin:forecasts_forecastscore_accuracy", args=(signal.series.slug,))
+        return format_html(LINK, url, "over time")

@@ -32,12 +32,12 @@ pytestmark = pytest.mark.usefixtures("rule")
         (
             NEAR,
             "Fatal: victoria, nothing published before the deadline",
-            ("forecasts/deadlinerecord/?series__id__exact=", "forecasts/forecastrun/?series__id__exact="),
+            ("forecasts/deadlinerecord/?series__id__exact={pk}", "forecasts/forecastrun/?series__id__exact={pk}"),
         ),
         (
             LOST,
             "Warning: victoria, forecasts are worse than expected",
-            ("forecasts/forecastscore/?forecast_run__series__id__exact=", "forecasts/forecastrun/?series__id__exact="),
+            ("forecasts/forecastscore/accuracy/victoria/", "forecasts/forecastrun/?series__id__exact={pk}"),
         ),
     ],
 )
@@ -58,7 +58,7 @@ def test_the_mail_says_what_happened_what_it_means_and_where_to_look(
         assert f"{base}/alerts/alert/{alert.pk}/acknowledge/" in text
         assert f"{base}/alerts/alertrule/{alert.rule_id}/change/" in text
         for page in pages:
-            assert f"{base}/{page}{series.pk}" in text
+            assert f"{base}/{page.format(pk=series.pk)}" in text
     assert "<nothing>" not in OutboxMessage.objects.get().html
 
 

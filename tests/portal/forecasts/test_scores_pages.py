@@ -178,3 +178,23 @@ def test_a_chart_is_drawn_of_any_errors(errors: list[float | None]) -> None:
 
 def test_without_an_error_no_chart_is_drawn() -> None:
     assert daily_chart([], [Daily("ours", [])], title="", unit="MW") == ""
+
+
+def test_what_followed_from_the_rolling_accuracy_is_listed_and_leads_on(client: Client, series: Series) -> None:
+    signal = AccuracySignal.objects.create(
+        series=series,
+        as_of=MIDNIGHT,
+        window_days=14,
+        n=9,
+        mae=300.0,
+        state="drift",
+        retrain=True,
+        message="MAE 300 MW, expected 100 MW",
+        airflow={"dag_id": "score_forecasts", "run_id": "scheduled__1"},
+    )
+    listed = get(client, reverse("admin:forecasts_accuracysignal_changelist"), q="scheduled__1")
+    assert "Worse than expected" in listed
+    assert ACCURACY in listed
+    page = get(client, reverse("admin:forecasts_accuracysignal_change", args=(signal.pk,)))
+    assert "MAE 300 MW, expected 100 MW" in page
+    assert "/dags/score_forecasts/runs/scheduled__1" in page

@@ -59,6 +59,6 @@ def list_url(view: str, **filters: object) -> str:
     return f"{settings.PORTAL_PUBLIC_URL.rstrip('/')}{reverse(view)}?{urlencode(filters)}"
 
 
-def url(view: str, pk: int) -> str:
+def url(view: str, pk: int | str) -> str:
     """A page of the portal, as people reach it from a mail."""
     return settings.PORTAL_PUBLIC_URL.rstrip("/") + reverse(view, args=(pk,))

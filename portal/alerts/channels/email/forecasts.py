@@ -9,16 +9,6 @@ from portal.alerts.channels.email.content import EmailContent, Moment, compose, 
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
 from portal.series.models import Series
 
-_PAGES = {
-    Alert.PUBLICATION: (
-        ("Deadlines", "admin:forecasts_deadlinerecord_changelist", "series__id__exact"),
-        ("Ledger", "admin:forecasts_forecastrun_changelist", "series__id__exact"),
-    ),
-    Alert.ACCURACY: (
-        ("Scores", "admin:forecasts_forecastscore_changelist", "forecast_run__series__id__exact"),
-        ("Ledger", "admin:forecasts_forecastrun_changelist", "series__id__exact"),
-    ),
-}
 _TITLES = {
     Alert.PUBLICATION: ("nothing published before the deadline", "published after all"),
     Alert.ACCURACY: ("forecasts are worse than expected", "forecasts are as good as expected again"),
@@ -44,9 +34,17 @@ def render_forecasts(
         "about_publication": alert.engine == Alert.PUBLICATION,
         "at": Moment.of(at, timezone),
         "timezone": timezone.key,
-        "pages": [(name, list_url(view, **{by: series.pk})) for name, view, by in _PAGES[alert.engine]],
+        "pages": _pages(alert.engine, series),
         "alert_url": url("admin:alerts_alert_acknowledge", alert.pk),
         "rule_url": url("admin:alerts_alertrule_change", rule.pk),
     }
     severity = str(alert.get_severity_display()) if fired else "Resolved"
     return compose("forecasts", subject=f"{severity}: {series.slug}, {title}", facts=facts)
+
+
+def _pages(engine: str, series: Series) -> list[tuple[str, str]]:
+    ledger = list_url("admin:forecasts_forecastrun_changelist", series__id__exact=series.pk)
+    if engine == Alert.ACCURACY:
+        return [("Accuracy", url("admin:forecasts_forecastscore_accuracy", series.slug)), ("Ledger", ledger)]
+    deadlines = list_url("admin:forecasts_deadlinerecord_changelist", series__id__exact=series.pk)
+    return [("Deadlines", deadlines), ("Ledger", ledger)]
