@@ -32,7 +32,7 @@ def test_the_approval_was_followed_by_a_forecast_of_the_new_champion(
     assert (request["dag_id"], request["delivery"]) == ("publish_forecasts", "sent")
     # An archive that is replayed: from when the last of its data became known.
     assert request["conf"] == {"series": ["town"], "as_of": REPLAY.trained_as_of.isoformat()}
-    assert "approver" in request["reason"]
+    assert request["requested_by"] == "approver"
 
     run = airflow_api.get(f"/api/v2/dags/publish_forecasts/dagRuns/{request['run_id']}").json()
     assert (run["state"], run["triggering_user_name"], run["conf"]) == ("success", "airflow", request["conf"])
