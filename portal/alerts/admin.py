@@ -101,7 +101,8 @@ class AlertAdmin(RecordAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """The button, on a firing alert only."""
-        if not Alert.objects.filter(pk=object_id, state=Alert.State.FIRING).exists():
+        alert = self.get_object(request, str(object_id))
+        if alert is None or alert.state != Alert.State.FIRING:
             return []
         return super().get_actions_detail(request, object_id)
 

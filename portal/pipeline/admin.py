@@ -55,7 +55,8 @@ class DagRunRequestAdmin(RecordAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """The button, on an unsent request only."""
-        if not DagRunRequest.objects.filter(pk=object_id, sent_at=None).exists():
+        asked = self.get_object(request, str(object_id))
+        if asked is None or asked.sent_at is not None:
             return []
         return super().get_actions_detail(request, object_id)
 

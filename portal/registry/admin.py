@@ -143,7 +143,7 @@ class ModelVersionAdmin(RecordAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """The buttons of what can be decided about the model as it is now."""
-        model = ModelVersion.objects.filter(pk=object_id).first()
+        model = self.get_object(request, str(object_id))
         verbs = VERBS_BY_STATUS.get(ModelVersion.Status(model.status), ()) if model else ()
         if model is not None and "roll_back" in verbs and not retired_last_first(model.series_id).exists():
             verbs = ()

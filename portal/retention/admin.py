@@ -111,7 +111,7 @@ class RetentionRunAdmin(RecordAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """Delete, on a dry run that found something; go on, on a run that is not done."""
-        run = RetentionRun.objects.filter(pk=object_id).first()
+        run = self.get_object(request, str(object_id))
         if run is None:
             return []
         offered = {"delete_now": run.dry_run and bool(_to_delete(run)), "go_on": run.state == run.State.RUNNING}

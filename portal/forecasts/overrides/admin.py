@@ -21,7 +21,6 @@ from portal.forecasts.overrides import operations
 from portal.forecasts.overrides.adjustments import AdjustmentRefused
 from portal.forecasts.overrides.forms import AdjustForm
 from portal.forecasts.overrides.preview import Preview, preview_of
-from portal.forecasts.queries import runs
 
 
 class AdjustableAdmin(ModelAdmin):
@@ -32,7 +31,7 @@ class AdjustableAdmin(ModelAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """The button, where there is something to adjust: an adjusted or replaced run stays as it is."""
-        run = runs().filter(pk=object_id).first()
+        run = self.get_object(request, str(object_id))
         if run is None or newest_of_issue(run).pk != run.pk:
             return []
         return super().get_actions_detail(request, object_id)

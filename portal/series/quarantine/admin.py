@@ -125,7 +125,8 @@ class QuarantinedRowAdmin(RecordAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """The buttons, on an open row only: about any other nothing is left to do."""
-        if not QuarantinedRow.objects.filter(pk=object_id, status=Status.OPEN).exists():
+        row = self.get_object(request, str(object_id))
+        if row is None or row.status != Status.OPEN:
             return []
         return super().get_actions_detail(request, object_id)
 
