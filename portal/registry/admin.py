@@ -111,9 +111,9 @@ class ModelVersionAdmin(RecordAdmin):
     actions_detail = ("approve", "reject", "roll_back")
     change_form_outer_before_template = "registry/evidence.html"
     inlines = (DecisionInline,)
-    readonly_fields = ("status_badge", "airflow_run")
+    readonly_fields = ("status_badge", "approved_how", "airflow_run")
     fieldsets = (
-        (None, {"fields": (("series", "version"), ("kind", "status_badge"), ("approved_by", "approved_at"))}),
+        (None, {"fields": (("series", "version"), ("kind", "status_badge"), ("approved_how", "approved_at"))}),
         (
             "Training",
             {
@@ -170,6 +170,13 @@ class ModelVersionAdmin(RecordAdmin):
     @display(description="Status")
     def status_badge(self, obj: ModelVersion) -> str:
         return badge(obj.get_status_display(), STATUS_COLOURS[ModelVersion.Status(obj.status)])
+
+    @display(description="Approved by")
+    def approved_how(self, obj: ModelVersion) -> str:
+        if obj.approved_by is None:
+            return "–"
+        by_rule = obj.decisions.filter(decision=Decision.Kind.APPROVE, automatic=True).exists()
+        return format_html("{} {}", obj.approved_by, badge("automatic", "info") if by_rule else "")
 
     @display(description="Airflow run")
     def airflow_run(self, obj: ModelVersion) -> str:

@@ -35,7 +35,10 @@ def by_rule(rule: ApprovalRule, model: ModelVersion, champion: ModelVersion | No
 
 
 def challenge(model: ModelVersion, champion: ModelVersion | None, *, margin: float) -> Challenge:
-    """Compare the evidence of `model` with `champion` on every segment; `margin` is a fraction of the error."""
+    """Compare the evidence of `model` with `champion` on every segment; `margin` is a fraction of the error.
+
+    An equal error is not less, whatever the margin.
+    """
     if champion is None:
         return Challenge(won=False, text="there is no champion to beat")
     if compared_with(model.evidence).pk != champion.pk:
@@ -48,9 +51,9 @@ def challenge(model: ModelVersion, champion: ModelVersion | None, *, margin: flo
         if skill is None:
             return Challenge(won=False, text=f"nothing is known of {segment}")
     segment, least = min(((name, skill) for name, skill in skills if skill is not None), key=lambda pair: pair[1])
-    size = f"{least:.1%} less" if least >= 0 else f"{-least:.1%} more"
-    text = f"weakest is {segment}, with {size} error than version {champion.version}"
-    return Challenge(won=least >= margin, text=text)
+    size = "the same error as" if least == 0 else f"{abs(least):.1%} {'less' if least > 0 else 'more'} error than"
+    text = f"weakest is {segment}, with {size} version {champion.version}"
+    return Challenge(won=least > 0 and least >= margin, text=text)
 
 
 def _skills(evidence: object) -> Iterator[tuple[str, float | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
+from django.test import Client
+from django.urls import reverse
 
 from portal.core.permissions import NotPermitted
 from portal.pipeline.models import DagRunRequest
@@ -110,6 +113,7 @@ def _worse(evidence: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[
         (("by_hour", 3), "x", "nothing is known of hour of the day ?"),
         (("by_hour", 3, "skill_against_champion"), float(10**30), ""),
         (("metrics", "mae"), 95.1, "weakest is the MAE"),
+        (("metrics", "mae"), 100.0, "weakest is the MAE, with the same error as version 1"),
         (("metrics", "pinball"), 31.0, "3.3% more error"),
         (("metrics", "peak_mae"), None, "nothing is known of the error of the daily peak"),
         (("champion", "peak_mae"), 0, "nothing is known of the error of the daily peak"),
@@ -134,6 +138,38 @@ def test_anything_less_or_unknown_waits_and_the_log_says_why(
     assert model.status == ("candidate" if why else "champion")
     assert why in caplog.text
     assert Decision.objects.filter(model=model).exists() is (why == "")
+
+
+@pytest.mark.parametrize(("skill", "status"), [(0.0, "candidate"), (0.001, "champion")])
+def test_the_same_model_again_beats_nobody_even_where_any_margin_will_do(
+    candidate: Register,
+    better: dict[str, Any],
+    rule: ApprovalRule,
+    series: Series,
+    people: People,
+    skill: float,
+    status: str,
+) -> None:
+    set_approval_rule(series, enabled=True, margin=0.0, by=people["approver"], reason="Any gain", at=AT)
+    evidence = {**better, "metrics": {key: error * (1 - skill) for key, error in better["champion"].items()}}
+    for segment, rows in SEGMENTS.items():
+        evidence[segment] = [{**row, "mae": 100.0 * (1 - skill), "skill_against_champion": skill} for row in rows]
+    assert candidate("again", evidence=evidence).status == status
+
+
+def test_the_page_says_that_nobody_looked_before_a_rule_approved(
+    candidate: Register, better: dict[str, Any], rule: ApprovalRule, champion: ModelVersion, people: People
+) -> None:
+    client = Client()
+    client.force_login(people["approver"])
+
+    def page(model: ModelVersion) -> str:
+        content = client.get(reverse("admin:registry_modelversion_change", args=(model.pk,))).content.decode()
+        return " ".join(re.sub(r"<[^>]+>", " ", content).split())
+
+    challenger = candidate("challenger", evidence=better)
+    assert "Approved by approver automatic" in page(challenger)
+    assert "Approved by approver automatic" not in page(champion)
 
 
 def test_a_backtest_without_a_holiday_has_nothing_to_lose_there(
