@@ -128,7 +128,11 @@ class DecisionFilter(django_filters.FilterSet):
 class DecisionViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Decision]):
     """Decisions about models in their order, each bound to the one before by its SHA-256."""
 
-    queryset = Decision.objects.select_related("model__series", "by").order_by("number")
+    queryset = (
+        Decision.objects.select_related("model__series", "by")
+        .defer("model__evidence", "model__parameters")
+        .order_by("number")
+    )
     serializer_class = ChainSerializer
     filterset_class = DecisionFilter
     permissions_by_method = {"GET": "registry.view_decision"}  # noqa: RUF012

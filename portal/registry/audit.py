@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import TextField
+from django.db.models import Func, TextField
 from django.db.models.functions import Cast
 
 from portal.registry.models import Decision, ModelVersion
@@ -27,6 +27,13 @@ _STATUS_AFTER = {
     Decision.Kind.WITHDRAW: ModelVersion.Status.RETIRED,
     Decision.Kind.ROLLBACK: ModelVersion.Status.CHAMPION,
 }
+
+
+class _TextSha256(Func):
+    """The SHA-256 of a text in UTF-8. By PostgreSQL: the evidence of a model need not come along with each decision."""
+
+    template = "encode(pg_catalog.sha256(convert_to(%(expressions)s, 'UTF8')), 'hex')"
+    output_field = TextField()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +75,7 @@ def audit(noted: Head | None = None) -> Audit:
             *(f"decisions__{name}" for name in ("number", "decision", "by_id", "reason", "at", "automatic")),
             "decisions__previous_sha256",
             "decisions__sha256",
-            evidence_text=Cast("evidence", TextField()),
+            evidence_sha256=_TextSha256(Cast("evidence", TextField())),
         )
     )
     links = [row for row in facts if row["decisions__number"] is not None]
@@ -137,7 +144,7 @@ def _sha256(row: dict[str, Any]) -> str:
         row["decisions__number"],
         row["id"],
         row["artifact_sha256"],
-        hashlib.sha256(row["evidence_text"].encode()).hexdigest(),
+        row["evidence_sha256"],
         row["trained_by_id"],
         row["decisions__decision"],
         row["decisions__by_id"],

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
@@ -35,6 +36,9 @@ class DecisionAdmin(RecordAdmin):
         "sha256",
         "previous_sha256",
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Decision]:
+        return super().get_queryset(request).defer("model__evidence", "model__parameters")
 
     @display(description="SHA-256")
     def short_sha256(self, obj: Decision) -> str:

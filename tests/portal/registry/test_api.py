@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
@@ -302,6 +306,19 @@ def test_the_chain_of_decisions_is_read_in_order_and_narrowed_by_series_and_mode
 
     assert numbers(series="england-wales") == [6]
     assert numbers(model=champions[0].pk) == [1, 2]
+
+
+@pytest.mark.parametrize("page", ["/api/v1/decisions/", reverse("admin:registry_decision_changelist")])
+def test_lists_of_decisions_leave_the_evidence_of_the_models_where_it_is(
+    champions: list[ModelVersion], people: People, page: str
+) -> None:
+    client = Client()
+    client.force_login(people["approver"])
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(page).status_code == 200
+    asked = [query["sql"] for query in queries if 'FROM "registry_decision"' in query["sql"]]
+    assert asked
+    assert not any('"evidence"' in sql or '"parameters"' in sql for sql in asked)
 
 
 def test_an_approval_rule_is_set_and_changed_in_the_name_of_who_does_it(

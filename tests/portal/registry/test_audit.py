@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -94,6 +95,21 @@ def test_the_hash_is_what_the_documentation_says(history: list[ModelVersion]) ->
         "good\nand well\ncalibrated",
     ]
     assert link.sha256 == hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def test_the_evidence_of_a_model_need_not_come_along_with_each_of_its_decisions(
+    candidate: Register, people: People
+) -> None:
+    size = 2_000_000
+    model = candidate("a", evidence={"tuning": ["x" * size]})
+    approve_model(model, by=people["approver"], reason="good", at=AT)
+    approve_model(candidate("b"), by=people["approver"], reason="better", at=AT)
+    tracemalloc.start()
+    try:
+        assert "sound: 3 decisions" in verify()
+        assert tracemalloc.get_traced_memory()[1] < size
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_decision_knows_its_place_as_soon_as_it_is_taken(candidate: Register, people: People) -> None:
