@@ -33,8 +33,11 @@ def set_deadline(*, facts: Mapping[str, Any], by: User, at: datetime) -> Publica
     deadline = PublicationDeadline(**facts)
     if deadline.series.quantity != Series.Quantity.LOAD:
         raise ValidationError({"series": f"{deadline.series} is no load: only loads are forecast."})
-    deadline.full_clean()
-    return _save(deadline, by=by, at=at)
+    with transaction.atomic():
+        # Who comes second waits, and is told that there is one.
+        Series.objects.select_for_update(no_key=True).get(pk=deadline.series.pk)
+        deadline.full_clean()
+        return _save(deadline, by=by, at=at)
 
 
 def change_deadline(

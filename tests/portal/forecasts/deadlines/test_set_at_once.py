@@ -1,0 +1,53 @@
+"""Two operators who give one series a deadline at the same moment: one does, and the other is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, connections, transaction
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+
+from portal.forecasts.models import PublicationDeadline
+from portal.series.models import Series
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_who_comes_second_is_told_that_there_is_a_deadline(
+    series: Series,
+    operator: User,
+    client_of: Callable[[User], APIClient],
+    problem: Callable[..., dict[str, Any]],
+) -> None:
+    def post(gate: str) -> Response:
+        try:
+            facts = {"series": series.slug, "gate_closure": gate}
+            return client_of(operator).post("/api/v1/publication-deadlines/", facts)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            Series.objects.select_for_update(no_key=True).get(pk=series.pk)
+            asked = [pool.submit(post, gate) for gate in ("11:00", "12:00")]
+            _wait_for_both()
+        answers = sorted((each.result(20) for each in asked), key=lambda answer: answer.status_code)
+    assert answers[0].status_code == 201
+    assert "series" in str(problem(answers[1], 400)["errors"])
+    assert PublicationDeadline.objects.count() == 1
+
+
+def _wait_for_both() -> None:
+    for _ in range(200):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0] == 2:
+                return
+        time.sleep(0.1)
+    raise AssertionError("they do not wait for each other")
