@@ -152,22 +152,29 @@ class RetentionRunAdmin(RecordAdmin):
 
     @action(description="Delete this now …", permissions=["run"], icon="delete_sweep", variant=ActionVariant.DANGER)
     def delete_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Asks first, with what the dry run found; then counts anew as of the same time, and deletes."""
+        """Asks first, with what the dry run found; then counts anew, by its rules and as of its time, and deletes."""
         dry, page = record_and_page(self, request, object_id, name="run of the retention")
         outcomes = _to_delete(dry)
         if not (dry.dry_run and outcomes):
             messages.error(request, "There is nothing to delete: only a dry run that found something leads to it.")
             return HttpResponseRedirect(page)
-        if request.method == "POST":
-            run = operations.begin_run(
-                as_of=dry.as_of,
-                dry_run=False,
-                confirmed="confirm" in request.POST,
-                by=cast("User", request.user),
-                at=timezone.now(),
-                airflow={},
-            )
-            return self._advance(request, run)
+        now = timezone.now()
+        try:
+            operations.require_as_shown(dry, at=now)
+            if request.method == "POST":
+                run = operations.begin_run(
+                    as_of=dry.as_of,
+                    dry_run=False,
+                    confirmed="confirm" in request.POST,
+                    shown=dry,
+                    by=cast("User", request.user),
+                    at=now,
+                    airflow={},
+                )
+                return self._advance(request, run)
+        except operations.DryRunOutdated as refusal:
+            messages.error(request, str(refusal))
+            return HttpResponseRedirect(page)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -197,7 +204,10 @@ class RetentionRunAdmin(RecordAdmin):
 
     def _advance(self, request: HttpRequest, run: RetentionRun) -> HttpResponse:
         done = operations.advance_run(run, by=cast("User", request.user), at=timezone.now(), seconds=SECONDS_PER_CLICK)
-        if done.state == RetentionRun.State.DONE:
+        held = ", ".join(str(outcome) for outcome in done.outcomes.all() if outcome.held)
+        if done.state == RetentionRun.State.DONE and held:
+            messages.warning(request, f"What was due here is deleted, but for what was held, more than half: {held}.")
+        elif done.state == RetentionRun.State.DONE:
             messages.success(request, "Everything that was due here is deleted.")
         else:
             messages.info(request, "A part is deleted. Go on here, or leave the rest to the next maintain_store.")

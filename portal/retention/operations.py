@@ -25,7 +25,7 @@ from portal.retention.records import RECORDS, Records, stale_ingests
 from portal.series.ingests.operations import give_up_ingest
 
 CLOCKS_DIFFER = timedelta(minutes=5)
-STALE_BATCH = 100
+DRY_RUN_HOLDS_FOR = timedelta(hours=24)
 REPORTED = ("found", "total", "deleted", "bytes", "oldest", "newest", "held", "finished", "examples")
 
 
@@ -39,6 +39,10 @@ class NotYet(RetentionError):
 
 class NothingToDelete(RetentionError):
     """A dry run, or an outcome that is not the pipeline's."""
+
+
+class DryRunOutdated(RetentionError):
+    """What a dry run showed is not what would be deleted now: it is too old, or the rules have changed since."""
 
 
 def ensure_rules() -> list[RetentionRule]:
@@ -68,13 +72,21 @@ def change_rule(rule: RetentionRule, *, by: User, changes: Mapping[str, Any]) ->
 
 
 def begin_run(
-    *, as_of: datetime, dry_run: bool, by: User, at: datetime, confirmed: bool = False, airflow: Mapping[str, str]
+    *,
+    as_of: datetime,
+    dry_run: bool,
+    by: User,
+    at: datetime,
+    confirmed: bool = False,
+    shown: RetentionRun | None = None,
+    airflow: Mapping[str, str],
 ) -> RetentionRun:
     """Count what the enabled rules find as of a time. Nothing is deleted yet; a dry run is done with that.
 
-    A rule that would take more than half of all its records is held unless `confirmed`.
+    A rule that would take more than half of all its records is held unless `confirmed`. `shown` is the dry run that
+    somebody decided on: its rules must be those of now, and `confirmed` is said of what it held only.
 
-    Raises NotPermitted; NotYet where `as_of` lies after `at`.
+    Raises NotPermitted; NotYet where `as_of` lies after `at`; DryRunOutdated.
     """
     require(by, "retention.add_retentionrun", doing="run the retention")
     if as_of > at + CLOCKS_DIFFER:
@@ -89,14 +101,22 @@ def begin_run(
             started_at=at,
             **({"state": RetentionRun.State.DONE, "finished_at": at} if dry_run else {}),
         )
-        rules = RetentionRule.objects.filter(enabled=True).values_list("kind", "keep_days")
-        days = {kind: keep for kind, keep in rules if keep is not None}
+        days = _enabled_rules()
+        held = None
+        if shown is not None:
+            _require_as_shown(shown, days, at=at)
+            held = {outcome.kind for outcome in shown.outcomes.all() if outcome.held}
         for kind in (kind for kind in POLICIES if kind in days):
             cutoff = as_of - timedelta(days=days[kind])
             outcome = RetentionOutcome(run=run, kind=kind, keep_days=days[kind], cutoff=cutoff)
-            _count(outcome, kind, confirmed=confirmed)
+            _count(outcome, kind, confirmed=confirmed and (held is None or kind in held))
             outcome.save()
     return run
+
+
+def require_as_shown(shown: RetentionRun, *, at: datetime) -> None:
+    """Raise DryRunOutdated unless a dry run is of the last 24 hours, and by the rules of now."""
+    _require_as_shown(shown, _enabled_rules(), at=at)
 
 
 def advance_run(run: RetentionRun, *, by: User, at: datetime, seconds: float) -> RetentionRun:
@@ -139,6 +159,25 @@ def report_outcomes(run: RetentionRun, *, outcomes: Sequence[Mapping[str, Any]],
                     setattr(outcome, name, facts[name])
             outcome.save()
     return _fresh(run)
+
+
+def _enabled_rules() -> dict[str, int]:
+    rules = RetentionRule.objects.filter(enabled=True).values_list("kind", "keep_days")
+    return {kind: keep for kind, keep in rules if keep is not None}
+
+
+def _require_as_shown(shown: RetentionRun, days: Mapping[str, int], *, at: datetime) -> None:
+    if at - shown.started_at > DRY_RUN_HOLDS_FOR:
+        raise DryRunOutdated(
+            f"This dry run is of {shown.started_at:%Y-%m-%d %H:%M}Z, more than a day ago. Nothing is deleted: make a "
+            "new one."
+        )
+    then = {outcome.kind: outcome.keep_days for outcome in shown.outcomes.all()}
+    changed = [str(Kind(kind).label) for kind in POLICIES if then.get(kind) != days.get(kind)]
+    if changed:
+        raise DryRunOutdated(
+            f"The rules have changed since this dry run: {', '.join(changed)}. Nothing is deleted: make a new one."
+        )
 
 
 def _fresh(run: RetentionRun) -> RetentionRun:
@@ -195,16 +234,18 @@ def _delete_some(records: Records, cutoff: datetime) -> int:
 
 
 def _give_up(outcome: RetentionOutcome, *, at: datetime) -> int:
+    # One per transaction: each locks its alerts, and the locks of several would be taken in an order of their own.
     runs = stale_ingests(outcome.cutoff).select_for_update(skip_locked=True, no_key=True, of=("self",))
-    stale = list(runs.select_related("source")[:STALE_BATCH])
-    for run in stale:
-        give_up_ingest(
-            run,
-            error=f"Nothing was heard of this reading since {run.updated_at:%Y-%m-%d %H:%M}Z: its worker is gone. "
-            "Clear the task in Airflow, or read the source again.",
-            at=at,
-        )
-    return len(stale)
+    run = runs.select_related("source").first()
+    if run is None:
+        return 0
+    give_up_ingest(
+        run,
+        error=f"Nothing was heard of this reading since {run.updated_at:%Y-%m-%d %H:%M}Z: its worker is gone. "
+        "Clear the task in Airflow, or read the source again.",
+        at=at,
+    )
+    return 1
 
 
 def _remove_reports_of_no_run() -> None:

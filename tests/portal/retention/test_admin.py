@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -108,6 +109,54 @@ def test_more_than_half_needs_the_mark(
     assert ForecastRun.objects.count() == 3
     operator.post(delete_page(dry), {"confirm": "on"})
     assert ForecastRun.objects.count() == 1
+    assert RetentionRun.objects.get(confirmed=True).outcomes.get().held is False
+
+
+def test_what_was_held_is_said_and_the_mark_covers_only_what_the_dialog_named(
+    operator: Client, series: Series, publish_run: Callable[..., ForecastRun], keep: Callable[..., None]
+) -> None:
+    for days in (600, 500, 3, 2):
+        publish_run(series, days)
+    keep(forecast_runs=400, mails=365)
+    operator.post(dry_run_page(operator))
+    dry = RetentionRun.objects.get()
+    publish_run(series, 450)  # half of all were due; now it is three of five
+    told = operator.post(delete_page(dry), {"confirm": "on"}, follow=True).content.decode()
+    assert "Everything that was due" not in told
+    assert "but for what was held, more than half: Forecast runs with values" in told
+    assert ForecastRun.objects.count() == 5
+
+
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"forecast_runs": {"keep_days": 300}}, "Forecast runs with values, scores and deadline records"),
+        ({"forecast_runs": {"enabled": False}}, "Forecast runs with values, scores and deadline records"),
+        ({"weather_forecasts": {"enabled": True, "keep_days": 730}}, "Weather forecasts"),
+    ],
+)
+def test_rules_changed_since_the_dry_run_ask_for_a_new_one(
+    operator: Client, changes: dict[str, dict[str, Any]], named: str
+) -> None:
+    operator.post(dry_run_page(operator))
+    dry = RetentionRun.objects.get()
+    for kind, facts in changes.items():
+        RetentionRule.objects.filter(kind=kind).update(**facts)
+    for send in (operator.get, operator.post):
+        told = send(delete_page(dry), follow=True)
+        assert told.redirect_chain == [(page_of(dry), 302)]
+        assert f"The rules have changed since this dry run: {named}. Nothing is deleted" in told.content.decode()
+    assert RetentionRun.objects.count() == 1
+    assert ForecastRun.objects.count() == 4
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_dry_run_of_days_ago_leads_to_no_deletion(operator: Client, people: dict[str, User]) -> None:
+    then = timezone.now() - timedelta(hours=25)
+    dry = operations.begin_run(as_of=then, dry_run=True, by=people["operator"], at=then, airflow={})
+    assert "more than a day ago" in operator.post(delete_page(dry), follow=True).content.decode()
+    assert ForecastRun.objects.count() == 4
 
 
 @pytest.mark.usefixtures("ledger")

@@ -16,6 +16,7 @@ from portal.pipeline.models import DagRunRequest
 from portal.quality.models import CheckReport, CheckResult, CheckRun
 from portal.registry.models import ModelVersion
 from portal.registry.operations import Training, register_candidate
+from portal.retention import operations
 from portal.series.models import IngestRun, QuarantinedRow, Series, Source, WeatherForecast
 from tests.portal.retention.conftest import DAY, HOUR, NOW
 
@@ -165,6 +166,18 @@ def test_an_ingest_that_nobody_goes_on_with_fails_and_its_alert_fires(
     assert (stale.state, alive.state) == ("failed", "running")
     assert "Nothing was heard of this reading since 2026-11-24 00:51Z" in stale.error
     assert Alert.objects.get().latest_ingest == stale
+
+
+def test_each_stale_ingest_is_given_up_in_a_transaction_of_its_own(
+    ingest: Callable[..., IngestRun], keep: Keep, begin: Callable[..., Any], people: dict[str, User]
+) -> None:
+    for days in (2.1, 2.2):
+        ingest(days, "running")
+    keep(stale_ingests=2)
+    run = begin()
+    for left in (1, 0):
+        run = operations.advance_run(run, by=people["airflow"], at=NOW, seconds=0)
+        assert IngestRun.objects.filter(state="running").count() == left
 
 
 def test_check_runs_go_with_results_and_report_files(
