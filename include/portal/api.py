@@ -212,10 +212,11 @@ class Portal:
         return table.pivot(index="valid_time", columns="quantile", values="value").sort_index()  # noqa: PD010 - unique
 
     def run_before(self, slug: str, *, issue_time: datetime) -> dict[str, Any] | None:
-        """The newest run issued before `issue_time` that is no override; None where there is none."""
+        """The newest run issued before `issue_time` that is no override and has a median; None where there is none."""
         # Newest first, read only as far as needed.
-        runs = self._http.pages("forecast-runs/", params={"series": slug, "issued_to": issue_time.isoformat()})
-        return next((run for run in runs if run["rung"] != "override"), None)
+        params = {"series": slug, "issued_to": issue_time.isoformat(), "page_size": "5"}
+        runs = self._http.pages("forecast-runs/", params=params)
+        return next((run for run in runs if run["rung"] != "override" and 0.5 in run["quantiles"]), None)
 
     # scores
 

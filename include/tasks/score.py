@@ -10,10 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from forecasting.errors import ForecastingError
 from include.baseline import naive_forecast
-from include.errors import Refusal
+from include.errors import PipelineError, Refusal
 from include.history import fingerprint
-from include.portal import Portal
+from include.portal import Portal, PortalUnavailable
 from include.run import Run
 from include.scoring.attribution import with_observed_weather
 from include.scoring.external import external_forecast
@@ -28,6 +29,10 @@ _log = logging.getLogger(__name__)
 SCORES_PER_REQUEST = 50
 
 
+class RunsNotScored(PipelineError):
+    """Some runs of a series cannot be scored; the others are."""
+
+
 def score_batch(run: Run, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Score the series of a batch and judge their rolling accuracy.
 
@@ -37,7 +42,11 @@ def score_batch(run: Run, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     def work(slug: str, as_of: datetime) -> dict[str, Any]:
         facts: dict[str, Any] = {"as_of": as_of, "settings": run.settings, "airflow": run.airflow}
-        scored = score_series(run.portal, slug, **facts)
+        try:
+            scored = score_series(run.portal, slug, **facts)
+        except RunsNotScored:
+            judge_series(run.portal, slug, **facts)
+            raise
         signal = judge_series(run.portal, slug, **facts)
         return {
             "series": slug,
@@ -60,13 +69,24 @@ def score_series(
 
     Returns:
         The scores as sent, one per run.
+
+    Raises:
+        RunsNotScored: after the others are scored, naming each run that cannot be.
     """
     series = portal.series(slug)
     due = portal.runs_due_for_scoring(slug, as_of=as_of)
     scores: list[dict[str, Any]] = []
+    failures: list[str] = []
     unsent = 0
     for run in due:
-        score = _score_run(portal, series, run, as_of=as_of, settings=settings)
+        try:
+            score = _score_run(portal, series, run, as_of=as_of, settings=settings)
+        except PortalUnavailable:
+            raise
+        except (PipelineError, ForecastingError, LookupError, TypeError, ValueError) as error:
+            _log.exception("run %d of %s cannot be scored", run["id"], slug)
+            failures.append(f"run {run['id']}: {type(error).__name__}: {error}")
+            continue
         if score is not None:
             scores.append({**score, "airflow": dict(airflow)})
             unsent += 1
@@ -76,6 +96,8 @@ def score_series(
     if unsent:
         portal.record_scores(scores[-unsent:])
     _log.info("%s as of %s: %d of %d runs scored", slug, as_of.isoformat(), len(scores), len(due))
+    if failures:
+        raise RunsNotScored(f"{len(failures)} of {len(due)} runs of {slug} cannot be scored: {'; '.join(failures)}")
     return scores
 
 

@@ -33,6 +33,8 @@ BY_PROGRAMS = tuple(rung for rung in ForecastRun.Rung.values if rung != Forecast
 """What is adjusted by a person is adjusted in the portal."""
 WITHOUT_MODEL = (ForecastRun.Rung.SEASONAL_NAIVE, ForecastRun.Rung.EARLIER_RUN)
 LONGEST_REASON = 2000
+MEDIAN = 0.5
+"""What is scored and adjusted."""
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -231,6 +233,8 @@ class _Body:
         grid = quantiles.reshape(len(distinct), width)
         differing = (grid != grid[0]).ravel()
         self._fault(rows[differing], "quantile", "uneven", "Every valid_time of a run has the same quantiles.")
+        if MEDIAN not in grid[0]:
+            self._fault(rows, "quantile", "no_median", "The median, 0.5, is among the quantiles of every run.")
         return len(distinct), width
 
     def _fault(self, rows: Integers, field: str, rule: str, message: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -46,8 +46,9 @@ def publish_forecasts(
 ) -> list[Published]:
     """Publish the runs in `table` (one row per value, the columns of `incoming.COLUMNS`), all of them or none.
 
-    A run that is in the ledger with the same content is unchanged. Writers of one series queue. `airflow` is the run
-    of the DAG that publishes. An alert about a deadline that a new run meets after all is resolved. Raises Problem with
+    A run that is in the ledger with the same values is unchanged, whatever its rung: after an approval, the model that
+    published as the champion then is the previous one. Writers of one series queue. `airflow` is the run of the DAG
+    that publishes. An alert about a deadline that a new run meets after all is resolved. Raises Problem with
     the rows at fault, Conflict where the ledger holds another content for the facts of a run, NotPermitted.
     """
     require(by, "forecasts.add_forecastrun", doing="publish forecasts")
@@ -98,7 +99,7 @@ def _find(run: IncomingRun) -> ForecastRun | None:
         data_cutoff=to_datetime(run.cutoff_us),
         adjusts=None,
     ).first()
-    if there is not None and there.values_sha256 != run.sha256():
+    if there is not None and there.values_sha256 != replace(run, rung=there.rung).sha256():
         message = f"The ledger holds another forecast of {run.series} issued {iso(run.issue_us)} with these facts."
         raise Conflict(
             message,

@@ -173,7 +173,7 @@ def test_the_ledger_is_read_by_issue_time_newest_first_without_its_end(portal: P
 def test_refusals_keep_their_kind(portal: Portal, live_server: Any) -> None:
     portal.publish(forecast_rows())
     with pytest.raises(Conflict, match="another forecast of town") as conflict:
-        portal.publish(forecast_rows(rung="earlier_run"))
+        portal.publish(forecast_rows(value=45.0))
     assert (conflict.value.status, conflict.value.errors[0]["rule"]) == (409, "published_differently")
     with pytest.raises(NotFound, match=r"series/nowhere/ with 404"):
         portal.series("nowhere")

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from django.db import transaction
 
 from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
 from include.tasks.ingest import Ingested
-from include.tasks.score import score_batch, score_series
-from portal.forecasts.models import ForecastScore
+from include.tasks.score import RunsNotScored, score_batch, score_series
+from portal.forecasts.incoming import IncomingRun
+from portal.forecasts.models import AccuracySignal, ForecastScore
+from portal.forecasts.operations import store_runs
+from portal.series.models import Series
 from tests.include.facts import AIRFLOW, publish_by_hand
 from tests.include.town import DAY, END, HALF_HOUR, readings
 
@@ -114,6 +118,40 @@ def test_a_run_is_scored_however_old_and_none_before_its_loads_are_known(
     old, newest = (publish_by_hand(portal, issue_time=at, hours=6) for at in (END - 30 * DAY, END - DAY))
     publish_by_hand(portal, issue_time=END, hours=6)
     assert [each["forecast_run"] for each in score(as_of=END + 300 * DAY)] == [old, newest]
+
+
+def without_median(issue_time: datetime) -> int:
+    """A run as the ledger took it before it asked for the median; returns its id."""
+    times = np.arange(4) * 1_800_000_000 + int(issue_time.timestamp()) * 1_000_000
+    run = IncomingRun(
+        series=Series.objects.get(slug="town"),
+        issue_us=int(times[0]),
+        model=None,
+        cutoff_us=int(times[0]),
+        rung="seasonal_naive",
+        reason="by hand",
+        valid_us=times,
+        quantiles=np.array([0.1, 0.9]),
+        values=np.full((4, 2), 50.0),
+    )
+    with transaction.atomic():
+        (stored,) = store_runs([run])
+    return stored.pk
+
+
+def test_a_run_that_cannot_be_scored_stops_no_other_and_is_named_at_the_end(
+    ingested: Callable[..., None], portal: Portal, new_run: Callable[..., Run]
+) -> None:
+    ingested()
+    early = publish_by_hand(portal, issue_time=ISSUE - HOUR, hours=24)
+    bad = without_median(ISSUE)
+    late = publish_by_hand(portal, issue_time=ISSUE + HOUR, hours=24)
+    with pytest.raises(RunsNotScored, match=rf"1 of 3 runs of town cannot be scored: run {bad}: "):
+        score_batch(new_run(), {"series": ["town"], "as_of": END.isoformat()})
+    kept = ForecastScore.objects.order_by("forecast_run__issue_time")
+    assert [score.forecast_run_id for score in kept] == [early, late]
+    assert kept[1].stability["against_run"] == early, "there is no median to hold it against in between"
+    assert AccuracySignal.objects.filter(series__slug="town", as_of=END).exists()
 
 
 def test_where_no_naive_can_be_made_the_score_stands_alone(

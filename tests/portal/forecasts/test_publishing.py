@@ -95,12 +95,20 @@ def test_the_same_values_for_another_reason_are_unchanged_and_the_first_reason_s
     assert ForecastRun.objects.get().reason == "check run 17 failed"
 
 
+def test_an_old_day_published_again_after_an_approval_is_unchanged_and_keeps_its_rung(
+    champion: ModelVersion, forecast: Forecast, publish: Publish
+) -> None:
+    (first,) = publish(forecast(model=champion))
+    (again,) = publish(forecast(model=champion, rung="previous_champion", reason="champion: trained later"))
+    assert (again["status"], again["id"]) == ("unchanged", first["id"])
+    assert ForecastRun.objects.get().rung == "champion"
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"values": (4000.0, 4100.0, 4200.1)},
         {"values": (4000.0, 4100.0)},
-        {"rung": "earlier_run"},
         {"start": ISSUED + STEP},
     ],
 )
@@ -212,6 +220,7 @@ def test_one_bad_row_keeps_the_whole_body_out_and_is_named(
     [
         (lambda forecast: forecast().slice(0, 8), "uneven"),
         (lambda forecast: _replace(forecast(), 4, quantile=0.6), "uneven"),
+        (lambda forecast: forecast().take(pa.array([0, 2, 3, 5, 6, 8])), "no_median"),
         (lambda forecast: pa.concat_tables([forecast(), forecast().slice(0, 1)]), "repeated"),
         (lambda forecast: forecast().take(pa.array([0, 1, 2, 6, 7, 8])), "gap"),
         (lambda forecast: forecast(start=ISSUED + timedelta(minutes=7)), "off_grid"),
