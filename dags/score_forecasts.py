@@ -10,6 +10,7 @@ judged: one that has become worse raises an alert and starts *train_models*, unl
 
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import dag, task
 
 from include.assets import DRIFT, OBSERVATIONS
@@ -39,15 +40,21 @@ def score_forecasts() -> None:
         with airflow_run(batch) as run:
             return score_batch(run, batch)
 
-    @task(outlets=[DRIFT])
-    def ask_for_training(batches: Any, *, outlet_events: Any = None) -> None:
+    # A batch that fails keeps no other series from its training.
+    @task(outlets=[DRIFT], trigger_rule="all_done_min_one_success")
+    def ask_for_training(batches: list[dict[str, Any]], *, outlet_events: Any = None) -> None:
         from include.run import airflow_run
         from include.tasks.drift import drifted
 
-        with airflow_run():
-            outlet_events[DRIFT].extra = drifted(batches)
+        with airflow_run() as run:
+            outlet_events[DRIFT].extra = drifted(run.portal, batches)
 
-    ask_for_training(score.expand(batch=plan()))
+    batches = plan()
+    scored = score.expand(batch=batches)
+    asked = ask_for_training(batches)
+    confirm = EmptyOperator(task_id="confirm", trigger_rule="none_failed")
+    scored >> asked >> confirm
+    scored >> confirm
 
 
 score_forecasts()

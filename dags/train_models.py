@@ -23,6 +23,7 @@ from include.plan_task import plan
     schedule=AssetOrTimeSchedule(timetable=CronDataIntervalTimetable("30 2 * * 1", timezone="UTC"), assets=[DRIFT]),
     start_date=START,
     catchup=False,
+    max_active_runs=1,
     default_args=DEFAULT_ARGS,
     tags=TAGS,
     description="Train, backtest and register candidates; an approver decides about them.",
@@ -60,7 +61,7 @@ def train_models() -> None:
         with airflow_run(batch) as run:
             return train_batch(run, batch)
 
-    train.expand(batch=plan())
+    train.expand(batch=plan(covariates=False))
 
 
 train_models()

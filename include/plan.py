@@ -39,13 +39,16 @@ def plan_sources(run: Run, *, feeds: str) -> list[Batch]:
     ]
 
 
-def plan_series(run: Run) -> list[Batch]:
-    """Batches of load series: those that the params name, else those of the asset events, else the scheduled ones."""
+def plan_series(run: Run, *, covariates: bool = True) -> list[Batch]:
+    """Batches of load series: those that the params name, else those of the asset events, else the scheduled ones.
+
+    An event is also about the loads that a series of it is a covariate of, unless `covariates` is False.
+    """
     named = list(dict.fromkeys(run.params.get("series") or []))
     if named:
         moments = dict.fromkeys((_load(run.portal, slug) for slug in named), run.as_of)
     elif run.events:
-        moments = _touched(run.portal, run.events)
+        moments = _touched(run.portal, run.events, covariates=covariates)
     else:
         moments = dict.fromkeys((series["slug"] for series in run.portal.loads(scheduled=True)), run.as_of)
     return _batches(moments, size=run.settings.batch_size)
@@ -58,8 +61,11 @@ def _load(portal: Portal, slug: str) -> str:
     return slug
 
 
-def _touched(portal: Portal, events: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
-    """The loads that the events are about, themselves or by a covariate, each with its newest as_of."""
+def _touched(portal: Portal, events: Iterable[Mapping[str, Any]], *, covariates: bool) -> dict[str, datetime]:
+    """The loads that the events are about, themselves or by a covariate, each with its newest as_of.
+
+    An event may give the times of single series: `as_of_by_series`.
+    """
     newest: dict[str, datetime] = {}
     for event in events:
         slugs, as_of = event.get("series"), event.get("as_of")
@@ -69,11 +75,14 @@ def _touched(portal: Portal, events: Iterable[Mapping[str, Any]]) -> dict[str, d
                 "as_of. Made by hand, it is better left out: trigger this DAG with the series instead"
             )
         known_at = read_time(as_of, name="as_of of the asset event")
+        own = event.get("as_of_by_series") or {}
         for slug in slugs:
-            newest[slug] = max(known_at, newest.get(slug, known_at))
+            moment = read_time(own[slug], name="as_of of the asset event") if slug in own else known_at
+            newest[slug] = max(moment, newest.get(slug, moment))
     touched: dict[str, datetime] = {}
     for series in portal.loads():
-        about = {series["slug"], *(each["series"] for each in series["covariates"])} & set(newest)
+        others = {each["series"] for each in series["covariates"]} if covariates else set()
+        about = {series["slug"], *others} & set(newest)
         if about:
             touched[series["slug"]] = max(newest[slug] for slug in about)
     return touched

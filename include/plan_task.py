@@ -6,10 +6,13 @@ from airflow.sdk import task
 
 
 @task
-def plan() -> list[dict[str, Any]]:
-    """Batches of series: those of the params, else of the asset events, else the scheduled ones."""
+def plan(*, covariates: bool = True) -> list[dict[str, Any]]:
+    """Batches of series: those of the params, else of the asset events, else the scheduled ones.
+
+    Without `covariates`, an event is about its series alone, not about the loads that use them.
+    """
     from include.plan import plan_series
     from include.run import airflow_run
 
     with airflow_run() as run:
-        return plan_series(run)
+        return plan_series(run, covariates=covariates)

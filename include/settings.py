@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         1.5, ge=1, le=100, description="Drift: so many times the error of the champion's own backtest"
     )
     drift_runs: int = Field(7, ge=1, description="Of fewer scored runs nothing is said")
-    retrain_days: int = Field(7, ge=1, description="Drift asks for no training while one so recent is registered")
+    retrain_days: int = Field(2, ge=1, description="Drift asks for no training while one so recent is registered")
     fallback_hours: int = Field(24, ge=1, description="Hours that an earlier run must still cover to be issued again")
     ingest_days: int = Field(
         35, ge=1, description="Days before its interval in which a scheduled ingest looks for news"

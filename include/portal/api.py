@@ -242,6 +242,11 @@ class Portal:
         kept: dict[str, Any] = self._http.post_json("accuracy-signals/", signal)
         return kept
 
+    def asking_for_training(self, *, as_of: datetime) -> list[dict[str, Any]]:
+        """The signals as of this very time that ask for a training, of all series."""
+        params = {"as_of": as_of.isoformat(), "retrain": "true", "page_size": "1000"}
+        return list(self._http.pages("accuracy-signals/", params=params))
+
     # retention
 
     def begin_retention(

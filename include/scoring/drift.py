@@ -67,9 +67,16 @@ def judge(
 def is_to_be_trained(
     judgement: Judgement, versions: Iterable[Mapping[str, Any]], *, as_of: datetime, retrain_days: int
 ) -> bool:
-    """Drift asks for a training, unless one on the data of the last `retrain_days` days is registered already."""
+    """Drift asks for a training, unless one on the data of the last `retrain_days` days is registered already.
+
+    What was rejected, and the seasonal naive, which learns nothing, are no such training.
+    """
     since = as_of - timedelta(days=retrain_days)
-    recent = any(since < pd.Timestamp(version["data_cutoff"]) <= as_of for version in versions)
+    recent = any(
+        since < pd.Timestamp(version["data_cutoff"]) <= as_of
+        for version in versions
+        if version["status"] != "rejected" and version["kind"] != "seasonal_naive"
+    )
     return judgement.state == "drift" and not recent
 
 

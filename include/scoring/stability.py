@@ -13,8 +13,9 @@ from include.portal import Portal
 def stability(portal: Portal, run: Mapping[str, Any], values: pd.DataFrame) -> dict[str, Any]:
     """The change of the median on the intervals that the run before covers too; empty where there are none.
 
-    Overrides, and runs without a median, are passed over as runs before. Returns `against_run, n, mean_absolute_change, mean_change` (this run
-    minus the one before, MW) and `relative`, the mean absolute change as a share of the mean absolute forecast before.
+    Overrides, and runs without a median, are passed over as runs before. Returns `against_run, n,
+    mean_absolute_change, mean_change` (this run minus the one before, MW) and `relative`, the mean absolute change as
+    a share of the mean absolute forecast before.
     """
     before = portal.run_before(run["series"], issue_time=pd.Timestamp(run["issue_time"]).to_pydatetime())
     if before is None or pd.Timestamp(before["valid_until"]) <= values.index[0]:

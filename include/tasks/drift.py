@@ -11,6 +11,7 @@ from include.errors import NothingToDo
 from include.portal import Portal
 from include.scoring.drift import RunError, is_to_be_trained, judge
 from include.settings import Settings
+from include.times import read_time
 
 _log = logging.getLogger(__name__)
 
@@ -59,16 +60,29 @@ def judge_series(
     return signal
 
 
-def drifted(batches: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """What the asset event says of the series that need a training: `series`, and the newest `as_of` among them.
+def drifted(portal: Portal, batches: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the asset event says of the series of these batches that need a training, as the portal keeps it.
+
+    Returns:
+        `series`; `as_of_by_series`, when each was judged; and the newest of these times, `as_of`.
 
     Raises:
         NoDrift: there is none.
     """
-    found = [done for batch in batches for done in batch if done["retrain"]]
+    judged = {slug: read_time(batch["as_of"], name="as_of") for batch in batches for slug in batch["series"]}
+    asking = {
+        (signal["series"], as_of)
+        for as_of in set(judged.values())
+        for signal in portal.asking_for_training(as_of=as_of)
+    }
+    found = {slug: as_of for slug, as_of in sorted(judged.items()) if (slug, as_of) in asking}
     if not found:
         raise NoDrift("no series has become worse and awaits a training")
-    return {"series": sorted({done["series"] for done in found}), "as_of": max(done["as_of"] for done in found)}
+    return {
+        "series": list(found),
+        "as_of": max(found.values()).isoformat(),
+        "as_of_by_series": {slug: as_of.isoformat() for slug, as_of in found.items()},
+    }
 
 
 def _of_champion(portal: Portal, scores: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], float | None]:

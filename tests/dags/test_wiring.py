@@ -25,7 +25,11 @@ EVERY = {
 }
 """DAGs that run by the clock, with the length of their data interval."""
 INGESTS = ("ingest_demand", "ingest_weather")
-AFTER = {"ingest_demand": ["confirm"], "ingest_weather": ["confirm"], "score_forecasts": ["ask_for_training"]}
+AFTER = {
+    "ingest_demand": ["confirm"],
+    "ingest_weather": ["confirm"],
+    "score_forecasts": ["ask_for_training", "confirm"],
+}
 ON_OBSERVATIONS = ("check_data_quality", "score_forecasts")
 ON_DRIFT = "train_models"
 """Runs by the clock, and when forecasts have become worse."""
@@ -159,6 +163,18 @@ def test_a_source_that_is_refused_fails_the_run_after_the_news_of_the_others_are
     assert confirm.upstream_task_ids == {"ingest"}
     assert confirm.trigger_rule == "none_failed", "a batch without news is skipped, and hides no refusal of another"
     assert not confirm.outlets
+
+
+def test_a_batch_of_scores_that_fails_keeps_no_training_back_and_fails_the_run(bag: DagBag) -> None:
+    ask, confirm = (bag.dags["score_forecasts"].get_task(name) for name in ("ask_for_training", "confirm"))
+    assert ask.upstream_task_ids == {"plan", "score"}
+    assert ask.trigger_rule == "all_done_min_one_success", "the plan is a success; without batches nothing is asked"
+    assert confirm.upstream_task_ids == {"score", "ask_for_training"}
+    assert confirm.trigger_rule == "none_failed"
+
+
+def test_drift_and_the_weekly_training_do_not_train_at_once(bag: DagBag) -> None:
+    assert bag.dags["train_models"].max_active_runs == 1
 
 
 def test_a_run_over_many_series_stays_below_the_most_that_airflow_maps() -> None:

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.scoring.drift import Judgement, RunError, is_to_be_trained, judge
-from include.tasks.drift import NoDrift, drifted
+from include.settings import Settings
 
 NOW = datetime(2024, 8, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+RETRAIN_DAYS = Settings.model_fields["retrain_days"].default
 mw = st.floats(min_value=0.01, max_value=1e5)
 runs = st.lists(st.builds(RunError, n=st.integers(1, 500), mae=mw, naive_mae=st.none() | mw), max_size=20)
 thorough = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -104,8 +105,8 @@ def _close(found: Judgement) -> bool:
         ("drift", [], True),
         ("ok", [], False),
         ("unknown", [], False),
-        ("drift", [NOW - 7 * DAY], True),
-        ("drift", [NOW - 6 * DAY], False),
+        ("drift", [NOW - 2 * DAY], True),
+        ("drift", [NOW - 1.9 * DAY], False),
         ("drift", [NOW], False),
         ("drift", [NOW + DAY], True),
         ("drift", [NOW - 30 * DAY, NOW - DAY], False),
@@ -115,19 +116,25 @@ def test_drift_asks_for_a_training_unless_a_recent_one_is_registered(
     state: Any, cutoffs: list[datetime], asked: bool
 ) -> None:
     found = replace(judged(equal(10.0)), state=state)
-    versions = [{"data_cutoff": cutoff.isoformat()} for cutoff in cutoffs]
-    assert is_to_be_trained(found, versions, as_of=NOW, retrain_days=7) is asked
+    versions = [version(cutoff) for cutoff in cutoffs]
+    assert is_to_be_trained(found, versions, as_of=NOW, retrain_days=RETRAIN_DAYS) is asked
 
 
-def done(slug: str, *, retrain: bool, as_of: datetime = NOW) -> dict[str, Any]:
-    return {"series": slug, "as_of": as_of.isoformat(), "runs": 1, "state": "drift", "retrain": retrain}
+def version(cutoff: datetime, **facts: Any) -> dict[str, Any]:
+    return {"data_cutoff": cutoff.isoformat(), "status": "candidate", "kind": "gradient_boosting", **facts}
 
 
-def test_the_event_names_the_series_of_all_batches_that_need_a_training() -> None:
-    batches = [[done("b", retrain=True), done("c", retrain=False)], [], [done("a", retrain=True, as_of=NOW - DAY)]]
-    assert drifted(batches) == {"series": ["a", "b"], "as_of": NOW.isoformat()}
+@pytest.mark.parametrize("facts", [{"status": "rejected"}, {"kind": "seasonal_naive"}])
+def test_what_was_rejected_or_learns_nothing_is_no_training(facts: dict[str, Any]) -> None:
+    found = replace(judged(equal(10.0)), state="drift")
+    assert is_to_be_trained(found, [version(NOW - DAY, **facts)], as_of=NOW, retrain_days=RETRAIN_DAYS)
 
 
-def test_without_any_no_event_is_sent() -> None:
-    with pytest.raises(NoDrift):
-        drifted([[done("a", retrain=False)], []])
+def test_with_a_training_every_monday_drift_asks_on_most_days() -> None:
+    found = replace(judged(equal(10.0)), state="drift")
+    days = [
+        day
+        for day in range(7)
+        if is_to_be_trained(found, [version(NOW)], as_of=NOW + day * DAY, retrain_days=RETRAIN_DAYS)
+    ]
+    assert days == [2, 3, 4, 5, 6]

@@ -84,6 +84,15 @@ def test_a_load_is_taken_as_of_the_newest_event_about_it_or_its_covariates(new_r
     ]
 
 
+def test_a_training_takes_the_loads_of_the_event_alone_each_as_of_its_own_time(new_run: Callable[..., Run]) -> None:
+    times = {"town": END.isoformat(), "mine": (END - DAY).isoformat()}
+    drift = {**event("mine", "town", "town-temperature"), "as_of_by_series": times}
+    assert plan_series(new_run(as_of=START, events=[drift]), covariates=False) == [
+        {"series": ["mine"], "as_of": (END - DAY).isoformat()},
+        {"series": ["town"], "as_of": END.isoformat()},
+    ]
+
+
 def test_events_about_nothing_known_give_no_batch(new_run: Callable[..., Run]) -> None:
     assert plan_series(new_run(events=[event("gone"), event()])) == []
 

@@ -14,7 +14,7 @@ import pytest
 from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
-from include.tasks.drift import drifted
+from include.tasks.drift import NoDrift, drifted
 from include.tasks.publish import publish_series
 from include.tasks.score import score_batch, score_series
 from include.tasks.train import train_series
@@ -193,7 +193,11 @@ def test_a_champion_that_became_worse_is_told_and_a_training_asked_for_once(
 
     first = done(END, "monday")
     assert (first["runs"], first["state"], first["retrain"]) == (8, "drift", True)
-    assert drifted([[first]]) == {"series": ["town"], "as_of": END.isoformat()}
+    batches = [{"series": ["town"], "as_of": END.isoformat()}, {"series": ["gone"], "as_of": END.isoformat()}]
+    asked = {"series": ["town"], "as_of": END.isoformat(), "as_of_by_series": {"town": END.isoformat()}}
+    assert drifted(portal, batches) == asked, "the portal knows, whatever became of the batches"
+    with pytest.raises(NoDrift):
+        drifted(portal, [{"series": ["town"], "as_of": (END + DAY).isoformat()}, batches[1]])
     signal = AccuracySignal.objects.get()
     assert (signal.n, signal.reference_mae, signal.airflow["run_id"]) == (8, 1.0, "monday")
     scores = ForecastScore.objects.all()
@@ -201,7 +205,7 @@ def test_a_champion_that_became_worse_is_told_and_a_training_asked_for_once(
     assert min(weights) < max(weights), "the last run is not over"
     assert signal.mae == pytest.approx(np.average([score.mae for score in scores], weights=weights))
 
-    portal.register_model(training("key-2", data_cutoff=END.isoformat()))
+    portal.register_model(training("key-2", kind="regression", data_cutoff=END.isoformat()))
     assert done(END, "monday again")["retrain"] is True, "a repetition comes to the same end"
     later = done(END + DAY, "tuesday")
     assert (later["state"], later["retrain"]) == ("drift", False), "there is a recent one"

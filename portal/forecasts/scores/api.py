@@ -155,6 +155,7 @@ class AccuracySignalFilter(django_filters.FilterSet):
     """What the signals can be narrowed by."""
 
     series = django_filters.CharFilter("series__slug")
+    as_of = TimeFilter("as_of", help_text="Judged as of this very time")
     state = django_filters.ChoiceFilter(choices=AccuracySignal.State.choices)
     retrain = django_filters.BooleanFilter()
 

@@ -55,6 +55,8 @@ def test_drift_is_kept_whole_and_fires_one_alert_with_its_numbers(service: APICl
     kept = post()
     assert signal().items() <= kept.items()
     assert service.get(SIGNALS, {"series": "victoria", "state": "drift", "retrain": "true"}).json()["results"] == [kept]
+    for as_of, found in (("2014-11-20T00:00:00Z", [kept]), ("2014-11-21T00:00:00Z", [])):
+        assert service.get(SIGNALS, {"as_of": as_of}).json()["results"] == found
     assert alerts() == [("firing", signal()["message"])]
     post(as_of="2014-11-21T00:00:00Z", message="MAE 310 MW")
     assert alerts() == [("firing", "MAE 310 MW")], "it is one alert, with the newest numbers"
