@@ -78,7 +78,7 @@ def stored_studies(folder: Path) -> Iterator[Stored]:
     for place in _folders(filesystem, str(folder)):
         found = _look(filesystem, place) if _KEY.fullmatch(_name(place)) else None
         if found is not None:
-            yield Stored(Path(place).as_uri(), "", _name(place), *found)
+            yield Stored(f"file://{place}", "", _name(place), *found)
 
 
 def _folders(filesystem: Any, path: str) -> list[str]:

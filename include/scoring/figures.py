@@ -50,7 +50,7 @@ def figures(judged: Judged) -> dict[str, Any]:
         **kept,
         "expected": len(judged.values),
         **overall,
-        "skill": skill(kept["mae"], baseline.get("mae")),
+        "skill": skill(kept["mae"], baseline["mae"]) if baseline.get("n") == kept["n"] else None,
         "baseline": baseline,
         "by_lead_time": _by_lead_time(judged),
         "by_day": _by_day(judged, peaks),

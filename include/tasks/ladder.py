@@ -107,8 +107,10 @@ class Ladder:
         since = self._issue_time - 2 * pd.Timedelta(self._settings.horizon)
         runs = self._portal.forecast_runs(self._series["slug"], issued_from=since, issued_to=self._issue_time)
         for run in runs:
+            # What the guard put in for want of a forecast settles no alert about that want.
             if (
-                pd.Timestamp(run["valid_from"]) <= self.index[0]
+                run["publisher"] != "guard"
+                and pd.Timestamp(run["valid_from"]) <= self.index[0]
                 and pd.Timestamp(run["valid_until"]) >= self._issue_time + needed
             ):
                 values = self._portal.forecast_values(run["id"])

@@ -16,8 +16,6 @@ from include.times import read_time
 
 _log = logging.getLogger(__name__)
 MOST_EXAMPLES = 100
-FEW = 10
-"""So many orphans are removed unasked, even where they are more than half of all."""
 
 
 class RetentionHeld(Refusal):
@@ -47,7 +45,9 @@ def maintain_store(run: Run) -> dict[str, Any]:
     if held and not dry_run:
         raise RetentionHeld(
             f"Retention run {retention['id']}: {', '.join(held)} would lose more than half of all and were left alone. "
-            "Look at the rules in the portal; if that is meant, run this DAG with “confirm”"
+            "Look at the rules in the portal; if that is meant, run this DAG with “confirm”. Of stored models, none is "
+            "removed where this portal registers none of them, confirmed or not: GRIDCAST_ARTIFACTS_URL would be that "
+            "of another portal, or this one be restored from an older backup"
         )
     found, deleted = _counts(retention, "found"), _counts(retention, "deleted")
     return {"retention_run": retention["id"], "dry_run": dry_run, "found": found, "deleted": deleted}
@@ -66,8 +66,10 @@ def clean_storage(
         if "orphaned_artifacts" in cutoffs:
             before = cutoffs["orphaned_artifacts"]
             orphans = _orphans(stored, registered, before=before)
-            held = not confirmed and len(orphans) > FEW and 2 * len(orphans) > len(stored)
-            gone = [] if dry_run or held else _remove(orphans, portal, statuses=(), before=before)
+            held = _is_held(orphans, stored, registered, confirmed=confirmed)
+            # What killed trainings left is nobody's artifact, in whichever portal.
+            going = [each for each in orphans if not (held and each.key)]
+            gone = [] if dry_run else _remove(going, portal, statuses=(), before=before)
             reported.append(_report("orphaned_artifacts", orphans, gone, total=len(stored), held=held, dry_run=dry_run))
         if "rejected_artifacts" in cutoffs:
             before = cutoffs["rejected_artifacts"]
@@ -84,12 +86,35 @@ def clean_storage(
     return reported
 
 
+def _is_held(
+    orphans: Iterable[Stored],
+    stored: Iterable[Stored],
+    registered: Iterable[Mapping[str, Any]],
+    *,
+    confirmed: bool,
+) -> bool:
+    """Whether whole artifacts among the orphans may be those of another portal, or of this one after its backup.
+
+    More than half of all are removed only if that is confirmed, and none, even so, where the portal registers none.
+    """
+    whole = [each for each in stored if each.key]
+    known = _known(registered)
+    ours = any((each.series, each.key) in known for each in whole)
+    due = sum(1 for each in orphans if each.key)
+    return due > 0 and (not ours or (not confirmed and 2 * due > len(whole)))
+
+
 def _orphans(stored: Iterable[Stored], registered: Iterable[Mapping[str, Any]], *, before: datetime) -> list[Stored]:
-    known = set()
+    known = _known(registered)
+    return [each for each in stored if (each.series, each.key) not in known and each.written_at < before]
+
+
+def _known(registered: Iterable[Mapping[str, Any]]) -> set[tuple[str, ...]]:
+    known: set[tuple[str, ...]] = set()
     for model in registered:
         # By key, and by where it lies: the storage may have moved since, and be known by another address.
         known |= {(model["series"], model["training_key"]), tuple(model["artifact_uri"].rstrip("/").split("/")[-2:])}
-    return [each for each in stored if (each.series, each.key) not in known and each.written_at < before]
+    return known
 
 
 def _rejected(stored: Iterable[Stored], registered: Iterable[Mapping[str, Any]], *, before: datetime) -> list[Stored]:

@@ -57,7 +57,7 @@ def _ask(http: httpx.Client, request: DagRunRequest) -> dict[str, str]:
             "are AIRFLOW_API_USERNAME and AIRFLOW_API_PASSWORD those of a user there?",
             server_reached=False,
         )
-    http.headers["Authorization"] = f"Bearer {_fact(login, 'access_token')}"
+    http.headers["Authorization"] = f"Bearer {_fact(login, 'access_token', quoted=False)}"
 
     dag = f"/api/v2/dags/{quote(request.dag_id, safe='')}"
     paused = _fact(http.get(dag), "is_paused")
@@ -79,15 +79,16 @@ def _note(request: DagRunRequest) -> str:
     return f"{request.reason[:LONGEST_REASON]}\n\n[Asked for by the portal]({page})"
 
 
-def _fact(answer: httpx.Response, name: str) -> Any:
-    """A fact of a successful answer. Raises DeliveryFailed."""
+def _fact(answer: httpx.Response, name: str, *, quoted: bool = True) -> Any:
+    """A fact of a successful answer. Raises DeliveryFailed, quoting the answer unless that may repeat a password."""
     content = _content(answer)
     if answer.is_success and isinstance(content, dict) and name in content:
         return content[name]
     said = content.get("detail", content) if isinstance(content, dict) else content
+    words = f": {str(said)[:1000]}" if quoted else ""
     asked = f"{answer.request.method} {answer.request.url.path}"
     raise DeliveryFailed(
-        f"Airflow answered {asked} with {answer.status_code}: {str(said)[:1000]}",
+        f"Airflow answered {asked} with {answer.status_code}{words}",
         server_reached=answer.status_code not in DOWN,
         again_in=LONGEST_RETRY if answer.status_code in FOR_SOMEBODY_TO_MEND else None,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, Model, OuterRef, QuerySet, Subquery, TextField
+from django.db.models import Exists, Func, JSONField, Model, OuterRef, QuerySet, Subquery, TextField
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
@@ -74,7 +74,13 @@ def _check_runs(cutoff: datetime) -> Rows:
     due = _but_the_newest(CheckRun.objects.filter(as_of__lt=cutoff), of="series", by=("-as_of", "-pk"))
     # Compared as texts: evidence is what a training sent, and need not be a number.
     named = ModelVersion.objects.annotate(run=KT("evidence__check_run__id")).filter(run__isnull=False).values("run")
-    due = due.alias(name=Cast("pk", TextField())).exclude(name__in=named)
+    all_named = Func(
+        "evidence",
+        template="jsonb_path_query(%(expressions)s, '$.check_runs[*].id')",
+        output_field=JSONField(),
+    )
+    told = ModelVersion.objects.annotate(run=Cast(all_named, TextField())).values("run")
+    due = due.alias(name=Cast("pk", TextField())).exclude(name__in=named).exclude(name__in=told)
     return _unreferenced(due, but=(CheckResult, CheckReport))
 
 

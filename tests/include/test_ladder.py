@@ -7,8 +7,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from django.db import transaction
 
 from include.errors import NothingToPublish
 from include.portal import Portal, PortalUnavailable
@@ -16,6 +18,9 @@ from include.settings import Settings
 from include.tasks.ladder import Forecast, Ladder
 from include.tasks.publish import publish_series
 from include.tasks.train import train_series
+from portal.forecasts.incoming import IncomingRun
+from portal.forecasts.operations import store_runs
+from portal.series.models import Series
 from tests.include.facts import AIRFLOW, approve, check_run, forecast_rows, publish_by_hand, roll_back
 from tests.include.town import DAY, END, HALF_HOUR
 from tests.include.wire import CUT, Wire
@@ -157,6 +162,38 @@ def test_an_earlier_run_says_which_one_goes_on(champion: Callable[..., int], cli
     run = publish_by_hand(portal, issue_time=END - timedelta(hours=12))
     portal.record_check_run(check_run(status="failed"))
     assert climb().reason.endswith(f"; run {run}, issued 2024-08-05T02:00:00Z, goes on")
+
+
+def test_what_the_guard_published_is_not_issued_again(
+    champion: Callable[..., int], climb: Climb, portal: Portal
+) -> None:
+    champion()
+    guards = published_by_guard(END - timedelta(hours=6))
+    portal.record_check_run(check_run(status="failed"))
+    assert climb().rung == "seasonal_naive"
+    ours = publish_by_hand(portal, issue_time=END - timedelta(hours=12))
+    assert ours != guards
+    assert climb().reason.endswith(f"; run {ours}, issued 2024-08-05T02:00:00Z, goes on")
+
+
+def published_by_guard(issue_time: datetime) -> int:
+    """A day of half-hours from the deadline guard; returns its id."""
+    times = np.arange(48) * 1_800_000_000 + int(issue_time.timestamp()) * 1_000_000
+    run = IncomingRun(
+        series=Series.objects.get(slug="town"),
+        issue_us=int(times[0]),
+        model=None,
+        cutoff_us=int(times[0]),
+        rung="seasonal_naive",
+        reason="The deadline neared with nothing published",
+        valid_us=times,
+        quantiles=np.array([0.1, 0.5, 0.9]),
+        values=np.full((48, 3), 50.0),
+        publisher="guard",
+    )
+    with transaction.atomic():
+        (stored,) = store_runs([run])
+    return stored.pk
 
 
 def test_an_earlier_run_that_begins_later_leaves_no_gap(

@@ -225,7 +225,7 @@ def test_the_artifact_of_a_candidate_rejected_long_ago_goes_and_its_facts_stay(
 
 
 def test_old_searches_that_nobody_resumed_go(token: str, portal: Portal, options: Settings, tmp_path: Path) -> None:
-    folder = tmp_path / "studies"
+    folder = tmp_path / "my studies"
     for letter in "ab":
         (folder / key(letter)).mkdir(parents=True)
         (folder / key(letter) / "study.log").write_text("…")
@@ -240,21 +240,37 @@ def test_old_searches_that_nobody_resumed_go(token: str, portal: Portal, options
     assert {path.name for path in folder.iterdir()} == {key("b"), "other"}
 
 
-def test_a_store_full_of_orphans_is_held_until_it_is_confirmed(
+def test_artifacts_of_which_half_are_orphans_are_held_until_it_is_confirmed(
+    artifacts: str, register: Callable[..., ModelVersion], clean: Callable[..., dict[str, Any]]
+) -> None:
+    register(key("a"), put(artifacts, key("a")), "champion")
+    for letter in "ef":
+        put(artifacts, key(letter))
+    report = clean("orphaned_artifacts")
+    assert (report["found"], report["deleted"], report["held"], report["finished"]) == (2, 0, True, False)
+    assert len(there(artifacts)) == 3
+    assert clean("orphaned_artifacts", confirmed=True)["deleted"] == 2
+    assert there(artifacts) == {key("a")}
+
+
+def test_the_artifacts_of_another_portal_stay_even_if_it_is_confirmed_and_what_is_half_written_goes(
     artifacts: str, token: str, clean: Callable[..., dict[str, Any]]
 ) -> None:
-    for _ in range(11):
-        put(artifacts, uuid4().hex * 2)
-    report = clean("orphaned_artifacts")
-    assert (report["found"], report["deleted"], report["held"], report["finished"]) == (11, 0, True, False)
-    assert len(there(artifacts)) == 11
-    assert clean("orphaned_artifacts", confirmed=True)["deleted"] == 11
+    put(artifacts, key("e"))
+    put(artifacts, f".{'e' * 40}.abc123")
+    report = clean("orphaned_artifacts", confirmed=True)
+    assert (report["found"], report["deleted"], report["held"]) == (2, 1, True)
+    assert there(artifacts) == {key("e")}
 
 
 def test_a_run_of_the_dag_leaves_its_outcome_in_the_portal(
-    new_run: Callable[..., Run], rules: Callable[..., None], options: Settings, tmp_path: Path
+    new_run: Callable[..., Run],
+    rules: Callable[..., None],
+    options: Settings,
+    register: Callable[..., ModelVersion],
 ) -> None:
     rules(mails=365, orphaned_artifacts=2)
+    register(key("a"), put(options.artifacts_url, key("a")))
     folder = Path(fsspec.core.url_to_fs(put(options.artifacts_url, key("e")))[1])
     for path in (*folder.iterdir(), folder):
         os.utime(path, (0, 0))
@@ -270,9 +286,14 @@ def test_a_run_of_the_dag_leaves_its_outcome_in_the_portal(
 
 
 def test_a_run_with_a_held_rule_does_the_rest_and_says_so(
-    new_run: Callable[..., Run], rules: Callable[..., None], options: Settings, portal_of: Callable[..., Portal]
+    new_run: Callable[..., Run],
+    rules: Callable[..., None],
+    options: Settings,
+    portal_of: Callable[..., Portal],
+    register: Callable[..., ModelVersion],
 ) -> None:
     rules(orphaned_artifacts=1)
+    register(key("a"), put(options.artifacts_url, key("a")))
     for _ in range(11):
         folder = Path(fsspec.core.url_to_fs(put(options.artifacts_url, uuid4().hex * 2))[1])
         for path in (*folder.iterdir(), folder):

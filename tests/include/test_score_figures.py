@@ -158,6 +158,14 @@ def test_without_a_naive_or_a_day_forecast_whole_those_figures_are_undefined() -
     )
 
 
+def test_there_is_no_skill_against_a_naive_of_fewer_intervals() -> None:
+    part = judged(numbers(date(2024, 7, 1)))
+    assert part.naive is not None
+    part.naive.iloc[:3] = math.nan
+    score = figures(part)
+    assert (score["n"], score["baseline"]["n"], score["skill"]) == (96, 93, None)
+
+
 def test_the_error_is_split_into_weather_and_model() -> None:
     rows = numbers(date(2024, 7, 1))
     part = judged(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -94,7 +95,8 @@ def test_an_airflow_that_is_unwell_is_asked_again(
     airflow.instead[part] = (status, "<html>no database</html>")
     assert outbox.sweep(clock=at(AT)) == (2 if goes_on else 1)
     request.refresh_from_db()
-    assert f"with {status}: <html>no database</html>" in request.last_error
+    said = "" if part == "token" else ": <html>no database</html>"
+    assert request.last_error.endswith(f"with {status}{said}")
     assert request.next_attempt_at == AT + timedelta(seconds=30)
     airflow.instead.clear()
     outbox.sweep(clock=at(AT + MINUTE))
@@ -145,6 +147,18 @@ def test_without_a_password_nothing_is_asked_and_the_setting_is_named(
     outbox.sweep(clock=at(AT))
     request.refresh_from_db()
     assert "AIRFLOW_API_PASSWORD is not set" in request.last_error
+
+
+def test_the_password_is_not_kept_where_airflow_repeats_it(
+    ask: Ask, airflow: AirflowStandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = ask()
+    sent = {"username": "airflow", "password": "known to both"}
+    airflow.instead["token"] = (422, json.dumps({"detail": [{"loc": ["body"], "input": sent}]}))
+    outbox.sweep(clock=at(AT))
+    request.refresh_from_db()
+    assert request.last_error.endswith("/auth/token with 422")
+    assert "known to both" not in caplog.text
 
 
 def test_a_token_that_airflow_no_longer_takes_is_replaced_at_the_next_try(ask: Ask, airflow: AirflowStandIn) -> None:

@@ -225,13 +225,15 @@ def test_report_files_that_a_cut_short_run_left_go_with_the_next(
 def test_the_check_run_in_a_models_evidence_stays(
     series: Series, check: Callable[..., CheckRun], keep: Keep, delete: Delete, people: dict[str, User], named: str
 ) -> None:
-    in_evidence, other = check(500), check(490)
+    in_evidence, other, also_in_evidence = check(500), check(490), check(480)
     check(1)
     for key, evidence in (
         ("a", {"check_run": {"id": in_evidence.pk if named == "as a number" else "none"}}),
         ("b", {"check_run": None}),
         ("c", {"check_run": {"id": None}}),
         ("d", {}),
+        ("e", {"check_runs": [{"id": None}, {"id": also_in_evidence.pk}, {}, "none"]}),
+        ("f", {"check_runs": "none"}),
     ):
         training = Training(
             kind="arima",
@@ -249,8 +251,9 @@ def test_the_check_run_in_a_models_evidence_stays(
     deleted = 1 if named == "as a number" else 2
     assert delete(confirmed=True) == {"check_runs": deleted}
     assert CheckRun.objects.filter(pk=in_evidence.pk).exists() is (named == "as a number")
+    assert CheckRun.objects.filter(pk=also_in_evidence.pk).exists()
     assert not CheckRun.objects.filter(pk=other.pk).exists()
-    assert ModelVersion.objects.count() == 4
+    assert ModelVersion.objects.count() == 6
 
 
 def test_weather_forecasts_issued_long_ago_go(series: Series, keep: Keep, delete: Delete) -> None:
