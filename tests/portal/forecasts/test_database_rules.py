@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from portal.forecasts.models import ForecastRun, ForecastValue
+from portal.forecasts.models import AccuracySignal, DeadlineRecord, ForecastRun, ForecastScore, ForecastValue
 from portal.series.models import Series
 
 ISSUED = datetime(2014, 11, 1, 13, tzinfo=UTC)
@@ -68,6 +68,39 @@ def test_what_is_published_cannot_be_changed_or_deleted(run: ForecastRun, statem
         connection.cursor() as cursor,
     ):
         cursor.execute(statement)
+
+
+@pytest.fixture
+def records(run: ForecastRun) -> None:
+    """One of each kind of record that follows a run."""
+    ForecastScore.objects.create(forecast_run=run, as_of=ISSUED, n=3)
+    AccuracySignal.objects.create(series=run.series, as_of=ISSUED, window_days=14, n=1, state="ok")
+    DeadlineRecord.objects.create(
+        series=run.series, delivery_day=ISSUED.date(), deadline=ISSUED, outcome="met", run=run, recorded_at=ISSUED
+    )
+
+
+@pytest.mark.usefixtures("records")
+@pytest.mark.parametrize("model", [ForecastScore, AccuracySignal, DeadlineRecord])
+def test_what_was_made_of_a_run_cannot_be_changed_or_deleted(model: type[Any]) -> None:
+    (record,) = model.objects.all()
+    for change in (record.save, record.delete, model.objects.all().delete):
+        with pytest.raises(IntegrityError, match="the forecast ledger is only added to"), transaction.atomic():
+            change()
+    assert model.objects.exists()
+
+
+@pytest.mark.usefixtures("records")
+@pytest.mark.parametrize("table", ["forecastrun", "forecastvalue", "forecastscore", "accuracysignal", "deadlinerecord"])
+def test_the_ledger_cannot_be_emptied(table: str) -> None:
+    table, trigger = f"forecasts_{table}", "forecasts_refuse_truncate"
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}")  # off for the other tests' sake
+        with pytest.raises(IntegrityError, match="is part of the record and cannot be emptied"), transaction.atomic():
+            cursor.execute(f"TRUNCATE {table} CASCADE")
+        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+    assert ForecastRun.objects.exists()
 
 
 def test_a_run_without_all_its_values_cannot_be_committed(series: Series) -> None:
