@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
@@ -17,6 +18,7 @@ from portal.forecasts.ledger.admin import AskableAdmin
 from portal.forecasts.ledger.shown import page_of
 from portal.forecasts.models import ForecastRun
 from portal.forecasts.overrides.admin import AdjustableAdmin
+from portal.forecasts.queries import runs
 from portal.forecasts.scores.admin import AccuracySignalAdmin, ForecastScoreAdmin
 
 __all__ = [
@@ -82,8 +84,19 @@ class ForecastRunAdmin(AskableAdmin, AdjustableAdmin, RecordAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         run = self.get_object(request, object_id)
-        page = page_of(run) if run is not None and self.has_view_permission(request, run) else None
+        page = None
+        if run is not None and self.has_view_permission(request, run):
+            page = page_of(run, against=self._against(request, run))
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "page": page})
+
+    def _against(self, request: HttpRequest, run: ForecastRun) -> ForecastRun | None:
+        """The other run of the series that `?against=` names."""
+        text = request.GET.get("against")
+        if text is None:
+            return None
+        if not (text.isdecimal() and len(text) <= 18):
+            raise Http404("against is not the number of a run.")
+        return get_object_or_404(runs(), series=run.series_id, pk=int(text))
 
     @display(description="Rung", ordering="rung", label=RUNG_COLOURS)
     def rung_label(self, run: ForecastRun) -> tuple[str, str]:

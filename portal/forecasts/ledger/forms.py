@@ -14,6 +14,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from portal.core.columns import EARLIEST, LATEST
 from portal.core.times import Unplaced, require_placed
 from portal.series.models import Series
 
@@ -65,7 +66,10 @@ class AskForm(forms.Form):
         choice.queryset = Series.objects.filter(quantity=Series.Quantity.LOAD)
 
     def clean(self) -> dict[str, Any]:
-        facts = super().clean() or {}
+        facts: dict[str, Any] = super().clean() or {}
+        for name in ("first", "last"):
+            if name in facts and not EARLIEST.date() < facts[name] < LATEST.date():
+                self.add_error(name, f"The day is not within {EARLIEST:%Y} and {LATEST:%Y}.")
         first, last = facts.get("first"), facts.get("last")
         if first and last and not timedelta(0) <= last - first < MOST_DAYS * DAY:
             self.add_error(

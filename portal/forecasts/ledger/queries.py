@@ -47,6 +47,7 @@ FROM (SELECT valid_time, quantile, value FROM forecasts_forecastvalue WHERE run_
     USING (valid_time, quantile)
 ORDER BY valid_time, quantile
 """
+NEIGHBOURS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +127,17 @@ def run_before(run: ForecastRun) -> ForecastRun | None:
     if run.adjusts_id is not None:
         return runs().get(pk=run.adjusts_id)
     return runs().filter(series=run.series_id, issue_time__lt=run.issue_time).first()
+
+
+def comparable_runs(run: ForecastRun) -> list[ForecastRun]:
+    """The runs of the series issued nearest to `run`, before and after, that cover some of its period; newest first."""
+    overlapping = (
+        runs()
+        .filter(series=run.series_id, valid_from__lt=run.valid_until, valid_until__gt=run.valid_from)
+        .exclude(pk=run.pk)
+    )
+    later = overlapping.filter(issue_time__gt=run.issue_time).order_by("issue_time", "pk")[:NEIGHBOURS]
+    return [*later[::-1], *overlapping.filter(issue_time__lte=run.issue_time)[:NEIGHBOURS]]
 
 
 def newest_of_issue(run: ForecastRun) -> ForecastRun:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from django.utils.safestring import SafeString
 
 from portal.forecasts.dashboard import run_chart
-from portal.forecasts.ledger.queries import Summary, changes, newest_of_issue, run_before, summarise
+from portal.forecasts.ledger.queries import Summary, changes, comparable_runs, newest_of_issue, run_before, summarise
 from portal.forecasts.models import ForecastRun, ForecastScore
 from portal.forecasts.overrides.queries import Worth, worth_of
 from portal.forecasts.queries import quantile_name, runs, values_by_time
@@ -19,7 +19,7 @@ SCORES_SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """The values of one valid time, and what its median was before."""
+    """The values of one valid time, and the median of the run that it is compared with."""
 
     valid_time: Any
     local_time: str
@@ -36,6 +36,8 @@ class RunPage:
     quantile_names: list[str]
     rows: list[Row]
     before: ForecastRun | None
+    comparable: list[ForecastRun]
+    """What it can be shown beside instead."""
     revision: Summary | None
     adjustments: list[ForecastRun]
     newest: ForecastRun | None
@@ -44,9 +46,9 @@ class RunPage:
     worth: Worth | None
 
 
-def page_of(run: ForecastRun) -> RunPage:
-    """All that the page of `run` shows."""
-    before = run_before(run)
+def page_of(run: ForecastRun, *, against: ForecastRun | None = None) -> RunPage:
+    """All that the page of `run` shows, beside `against`; by default beside what it revises."""
+    before = against or run_before(run)
     table = changes(run, against=before) if before is not None else None
     revision = summarise(table) if table is not None else None
     newest = newest_of_issue(run)
@@ -66,6 +68,7 @@ def page_of(run: ForecastRun) -> RunPage:
             for row in values_by_time(run)
         ],
         before=before if revision is not None else None,
+        comparable=comparable_runs(run),
         revision=revision,
         adjustments=list(runs().filter(adjusts=run.pk)),
         newest=newest if newest.pk != run.pk else None,

@@ -60,14 +60,35 @@ def test_the_page_of_a_run_shows_it_beside_the_run_before_it(browser: Browser, s
     assert 'class="gc-before"' in response.content.decode()
     assert f'href="{page_of(before)}"' in response.content.decode()
     assert "of 2 intervals changed by 700.0 MW on average, at most by -900.0 MW, for 2014-11-01 13:00 UTC" in shown
-    assert "0.5 before Change" in shown
+    assert f"0.5 of run {before.pk} Change" in shown
     assert "900.0 1,000.0 1,100.0 1,900.0 -900.0" in shown
     assert "Seasonal naive. by hand" in shown, "the rung and its reason come first"
 
 
+def test_a_run_is_compared_with_whichever_run_of_its_period_is_chosen(
+    browser: Browser, series: Series, make_series: Callable[..., Series]
+) -> None:
+    first = put_run(series, [900.0, 1900.0, 2500.0, 3000.0], issued=ISSUED - 2 * STEP)
+    before = put_run(series, [950.0, 1950.0, 2550.0], issued=ISSUED - STEP)
+    apart = put_run(series, [1.0], issued=ISSUED - 9 * STEP)
+    run = put_run(series, [1000.0, 2000.0])
+    after = put_run(series, [2100.0], issued=ISSUED + STEP)
+    elsewhere = put_run(make_series("tasmania"), [1.0, 2.0])
+    client = browser("operator")
+    page = client.get(page_of(run)).content.decode()
+    assert [int(pk) for pk in re.findall(r'href="\?against=(\d+)"', page)] == [after.pk, first.pk]
+    assert f"({before.pk})</strong>" in page, "what it is compared with is no link"
+    shown = text(client.get(page_of(run), {"against": first.pk}))
+    assert f"Against run {first.pk}, the median of 2 intervals changed by 1,250.0 MW on average" in shown
+    assert "changed by 100.0 MW" in text(client.get(page_of(run), {"against": after.pk}))
+    assert "changed by" not in text(client.get(page_of(run), {"against": apart.pk})), "no interval in common"
+    for wrong in (elsewhere.pk, 10**17, "x", "", "9" * 40):
+        assert client.get(page_of(run), {"against": wrong}).status_code == 404
+
+
 def test_a_run_without_one_before_it_has_no_comparison(browser: Browser, run: ForecastRun) -> None:
     shown = text(browser("operator").get(page_of(run)))
-    assert "before Change" not in shown
+    assert "of run" not in shown
     assert "changed by" not in shown
 
 
@@ -196,6 +217,8 @@ def test_the_ledger_is_asked_by_mouse_and_the_answer_says_how_a_program_asks(
         ({"as_of": "noon"}, "“noon” is not a time"),
         ({"as_of": "0001-01-01"}, "The time is not within"),
         ({"as_of": "2014-11-02", "lead_time_hours": 5}, "one of the two"),
+        ({"last": "9999-12-31", "first": "9999-12-31"}, "The day is not within 1900 and 2200"),
+        ({"last": "0001-01-01", "first": "0001-01-01"}, "not within 1900 and 2200"),
         ({"last": "2014-11-01"}, "at most 31 days"),
         ({"last": "2014-12-03"}, "at most 31 days"),
         ({"series": "atlantis"}, "not one of the available choices"),
