@@ -62,7 +62,7 @@ def score_batch(run: Run, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
 def score_series(
     portal: Portal, slug: str, *, as_of: datetime, settings: Settings, airflow: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Score the runs of which loads are known at `as_of` that are new, or were corrected, since their last score.
+    """Score the runs of which loads, or what a score compares them with, are known anew since their last score.
 
     A run is scored on the intervals that have a load, however old it is; earlier scores stay. Done again as of the
     same time, there is nothing to score.
@@ -104,12 +104,11 @@ def score_series(
 def _score_run(
     portal: Portal, series: Mapping[str, Any], run: Mapping[str, Any], *, as_of: datetime, settings: Settings
 ) -> dict[str, Any] | None:
-    """The score of a run; None where no load is known, or those that it was scored on last are back."""
+    """The score of a run; None where no load is known."""
     values = portal.forecast_values(run["id"])
     period = {"start": values.index[0], "end": pd.Timestamp(run["valid_until"])}
     load = portal.observations(series["slug"], **period, as_of=as_of)["value"].reindex(values.index)
-    actuals_sha256 = fingerprint(load.dropna().to_frame("load"))
-    if not load.notna().any() or actuals_sha256 == run["actuals_sha256"]:
+    if not load.notna().any():
         return None
     issue_time = pd.Timestamp(run["issue_time"])
     naive = _naive(portal, series, values, known_at=issue_time.to_pydatetime(), settings=settings)
@@ -133,7 +132,7 @@ def _score_run(
     return {
         "forecast_run": run["id"],
         "as_of": as_of.isoformat(),
-        "actuals_sha256": actuals_sha256,
+        "actuals_sha256": fingerprint(load.dropna().to_frame("load")),
         **figures(judged),
         "external": external,
         "stability": stability(portal, run, values),

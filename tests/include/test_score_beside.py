@@ -15,12 +15,14 @@ from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
 from include.tasks.drift import NoDrift, drifted
+from include.tasks.ingest import Ingested
 from include.tasks.publish import publish_series
 from include.tasks.score import score_batch, score_series
 from include.tasks.train import train_series
 from portal.forecasts.models import AccuracySignal, ForecastScore
 from portal.registry.models import ModelVersion
 from portal.series.catalog import load_catalog
+from portal.series.models import Series
 from tests.include.facts import AIRFLOW, approve, publish_by_hand, training
 from tests.include.town import DAY, END, HALF_HOUR, catalog, readings
 from tests.include.weather import issues, store
@@ -144,6 +146,42 @@ def test_the_error_is_split_by_running_the_champion_again_with_the_weather_that_
     assert version.parameters["known_future"] == ["temperature"]
     again = computed_again(portal, run, options, weather_as_of=END)[0.5]
     assert split["model_mae"] == pytest.approx(np.abs(again - loads(ISSUE, ISSUE + DAY)).mean())
+
+
+def test_weather_that_is_observed_after_the_loads_splits_the_error_of_a_complete_run_then(
+    ingested: Callable[..., None],
+    town: Callable[..., Path],
+    ingest: Callable[..., Ingested],
+    portal: Portal,
+    options: Settings,
+    score: Score,
+) -> None:
+    frame = readings()
+    frame.loc[ISSUE:, "temperature"] = None
+    ingested(frame)
+    store(portal, issues(start=END - 21 * DAY))
+    published(portal, options, "regression")
+    without = score()
+    assert without["attribution"] == {"skipped": "no weather of the period was observed"}
+    town(readings())
+    ingest(as_of=END + DAY)
+    split = score(as_of=END + DAY)
+    assert split["actuals_sha256"] == without["actuals_sha256"]
+    assert (split["attribution"]["observed_share"], split["attribution"]["n"]) == (1, 48)
+    assert score_series(portal, "town", as_of=END + 2 * DAY, settings=options, airflow=AIRFLOW) == []
+    assert [kept.attribution for kept in ForecastScore.objects.all()] == [split["attribution"], without["attribution"]]
+
+
+def test_a_run_is_held_against_a_forecast_that_its_series_names_only_after_it_was_scored(
+    operator: Callable[..., None], portal: Portal, score: Score
+) -> None:
+    Series.objects.filter(slug="town").update(external_forecast=None)
+    operator(loads(ISSUE, ISSUE + DAY) + 3, known_at=ISSUE - HOUR)
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    assert score()["external"] == {}
+    Series.objects.filter(slug="town").update(external_forecast=Series.objects.get(slug="operator"))
+    assert score(as_of=END + DAY)["external"]["mae"] == pytest.approx(3)
+    assert ForecastScore.objects.count() == 2
 
 
 def test_a_model_that_is_told_no_weather_ahead_has_no_part_of_the_error_from_it(

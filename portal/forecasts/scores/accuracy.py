@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from portal.forecasts.models import ForecastRun, ForecastScore
+from portal.forecasts.models import ForecastRun
+from portal.forecasts.overrides.queries import worth_by_person
 from portal.forecasts.scores.queries import newest_scores, scores
+from portal.forecasts.scores.rows import Row, local_date, rows_of
 from portal.series.models import Series
 
-Row = Mapping[str, Any]
 PERIODS = ("day", "week", "month")
+LONGEST = timedelta(days=1100)
 OURS = ("mae", "bias", "coverage_80", "naive_mae", "model_mae", "weather_mae")
 THEIRS = ("external_mae", "mae_beside_external")
 """Means over the intervals of which somebody else's forecast was known."""
@@ -22,7 +24,10 @@ THEIRS = ("external_mae", "mae_beside_external")
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """Periods oldest first, blocks of lead time shortest first. Overrides are in none of them, and counted apart."""
+    """Periods oldest first, blocks of lead time shortest first.
+
+    Overrides are in none of them; those of forecasts issued in the period are counted apart.
+    """
 
     series: Series
     by: str
@@ -33,33 +38,31 @@ class Accuracy:
     overrides: dict[str, Any]
 
 
-def accuracy(
-    series: Series, *, start: datetime | None = None, end: datetime | None = None, by: str = "day"
-) -> Accuracy:
-    """The accuracy of the forecasts for the local days that begin in `[start, end)`; a bound that is None is open.
+def accuracy(series: Series, *, start: datetime, end: datetime, by: str = "day") -> Accuracy:
+    """The accuracy of the forecasts for the local days that begin in `[start, end)`, at most `LONGEST` of them.
 
     A day counts once per run that forecast it. Figures are null where no score has them.
     """
     zone = ZoneInfo(series.timezone)
-    start, end = start or datetime.min.replace(tzinfo=UTC), end or datetime.max.replace(tzinfo=UTC)
     reaching = scores().filter(
         forecast_run__series=series, forecast_run__valid_until__gt=start, forecast_run__valid_from__lt=end, n__gt=0
     )
-    newest = {score.forecast_run_id: score for score in newest_scores(reaching)}
-    ours = [score for score in newest.values() if score.forecast_run.rung != ForecastRun.Rung.OVERRIDE]
+    ours = list(newest_scores(reaching.exclude(forecast_run__rung=ForecastRun.Rung.OVERRIDE)))
     days = [
         (day, row)
         for score in ours
-        for row in _rows(score.by_day)
-        if (day := local_date(row.get("date"))) and start <= datetime.combine(day, time.min, zone) < end
+        for row in rows_of(score.by_day, needed=("date",))
+        if row.get("n")
+        if (day := local_date(row["date"])) and start <= datetime.combine(day, time.min, zone) < end
     ]
     by_period: dict[date, list[Row]] = defaultdict(list)
     for day, row in days:
         by_period[_first_day(day, by)].append(row)
     blocks: dict[tuple[float, float], list[Row]] = defaultdict(list)
     for score in ours:
-        for row in _rows(score.by_lead_time):
-            blocks[row.get("lead_time_from", 0.0), row.get("lead_time_to", 0.0)].append(row)
+        for row in rows_of(score.by_lead_time, needed=("lead_time_from", "lead_time_to")):
+            if row.get("n"):
+                blocks[row["lead_time_from"], row["lead_time_to"]].append(row)
     return Accuracy(
         series=series,
         by=by,
@@ -70,21 +73,8 @@ def accuracy(
             {"lead_time_from": first, "lead_time_to": last, **_figures(rows)}
             for (first, last), rows in sorted(blocks.items())
         ],
-        overrides=_overrides(newest),
+        overrides=_overrides(series, start=start, end=end),
     )
-
-
-def _rows(rows: Any) -> list[Row]:
-    """Those with intervals that were scored; what is no row is left out."""
-    return [row for row in rows if isinstance(row, Mapping) and row.get("n")] if isinstance(rows, list) else []
-
-
-def local_date(text: Any) -> date | None:
-    """The day of a row; None where that is none."""
-    try:
-        return date.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
 
 
 def _first_day(day: date, by: str) -> date:
@@ -113,11 +103,6 @@ def _mean(rows: Iterable[Row], name: str, *, weight: str) -> float | None:
     return sum(value * n for value, n in known) / sum(n for _, n in known) if known else None
 
 
-def _overrides(newest: Mapping[int, ForecastScore]) -> dict[str, Any]:
-    """What was changed by people beside what it was before, where both were scored on as many intervals."""
-    pairs = [
-        {"n": score.n, "mae": score.mae, "adjusted_mae": before.mae}
-        for score in newest.values()
-        if (before := newest.get(score.forecast_run.adjusts_id or 0)) is not None and before.n == score.n
-    ]
-    return {"runs": len(pairs), **{name: _mean(pairs, name, weight="n") for name in ("mae", "adjusted_mae")}}
+def _overrides(series: Series, *, start: datetime, end: datetime) -> dict[str, Any]:
+    _, total = worth_by_person(series, start=start, end=end)
+    return {"runs": total.scored, "mae": total.mae_adjusted, "adjusted_mae": total.mae_original}

@@ -10,11 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import display
 
 from portal.core.admin import RecordAdmin, airflow_link
 from portal.forecasts.models import AccuracySignal, ForecastScore
+from portal.forecasts.scores.rows import is_figure
 from portal.forecasts.scores.shown import WINDOWS, shown_accuracy, shown_score
 from portal.series.models import Series
 
@@ -78,7 +80,7 @@ class ForecastScoreAdmin(RecordAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": f"Accuracy of {series.name}",
-            **shown_accuracy(series, days=window),
+            **shown_accuracy(series, days=window, at=timezone.now()),
         }
         return TemplateResponse(request, "forecasts/accuracy.html", context)
 
@@ -132,8 +134,8 @@ class ForecastScoreAdmin(RecordAdmin):
         return airflow_link(score.airflow)
 
 
-def _one_digit(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.1f}"
+def _one_digit(value: Any) -> str:
+    return f"{value:,.1f}" if is_figure(value) else "–"
 
 
 @admin.register(AccuracySignal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import django_filters
@@ -13,7 +13,6 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, mixins, serializers, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -21,9 +20,10 @@ from rest_framework.views import APIView
 from portal.core.idempotency import idempotent
 from portal.core.parameters import TimeFilter, read_time, require_parameter, time_parameter
 from portal.core.problems import Problem
+from portal.forecasts.ledger.api import SERIES, series_of
 from portal.forecasts.models import AccuracySignal, ForecastRun, ForecastScore
 from portal.forecasts.scores import operations, queries
-from portal.forecasts.scores.accuracy import PERIODS, accuracy
+from portal.forecasts.scores.accuracy import LONGEST, PERIODS, accuracy
 from portal.forecasts.scores.serializers import (
     MOST_SCORES,
     AccuracySerializer,
@@ -34,9 +34,8 @@ from portal.forecasts.scores.serializers import (
     ScoreRequestSerializer,
     ScoreSerializer,
 )
-from portal.series.models import Series
 
-SERIES = OpenApiParameter("series", required=True, description="Slug")
+SHOWN = timedelta(days=400)
 
 
 class ScoreFilter(django_filters.FilterSet):
@@ -93,7 +92,7 @@ class ScoreViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ForecastScore]
     @idempotent
     @action(detail=False, methods=["post"], pagination_class=None)
     def bulk(self, request: Request) -> Response:
-        """Keep scores; one on the same actuals as that before it, or as of the same time, is unchanged."""
+        """Keep scores; one that stands on the same as that before it, or as of the same time, is unchanged."""
         serializer: serializers.ListSerializer[Any] = serializers.ListSerializer(
             data=request.data, child=ScoreRequestSerializer(), max_length=MOST_SCORES
         )
@@ -137,7 +136,7 @@ class DueForScoringView(generics.ListAPIView[ForecastRun]):
     def get_queryset(self) -> QuerySet[ForecastRun]:
         require_parameter(self.request, "as_of")
         as_of = cast("datetime", read_time(self.request, "as_of"))
-        return queries.due_for_scoring(_series(self.request), as_of=as_of)
+        return queries.due_for_scoring(series_of(self.request), as_of=as_of)
 
     @extend_schema(
         operation_id="forecast_runs_due_for_scoring",
@@ -145,6 +144,9 @@ class DueForScoringView(generics.ListAPIView[ForecastRun]):
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Runs issued before `as_of` whose actuals, as known then, are new or corrected since their newest score.
+
+        So are those that lacked weather to split their error by, once that is observed, and those that a forecast of
+        somebody else was not compared with, once the series names it.
 
         Oldest first, however old. Each says as of when, and on which actuals, it was scored last.
         """
@@ -200,8 +202,12 @@ class AccuracyView(APIView):
         operation_id="accuracy",
         parameters=[
             SERIES,
-            time_parameter("start", "Local days that begin then or later; all by default"),
-            time_parameter("end", "End of the half-open period"),
+            time_parameter("start", f"Local days that begin then or later; {SHOWN.days} days before end by default"),
+            time_parameter(
+                "end",
+                "End of the half-open period; that of the run scored last by default. At most"
+                f" {LONGEST.days} days after start",
+            ),
             OpenApiParameter("by", enum=PERIODS, description="Length of a row; day by default"),
         ],
         responses=AccuracySerializer,
@@ -212,15 +218,14 @@ class AccuracyView(APIView):
         if by not in PERIODS:
             message = f"by is none of {', '.join(PERIODS)}."
             raise Problem(message, errors=[{"field": "by", "value": by, "rule": "choice", "message": message}])
-        found = accuracy(_series(request), start=read_time(request, "start"), end=read_time(request, "end"), by=by)
+        series = series_of(request)
+        end = read_time(request, "end") or queries.scored_until(series) or timezone.now()
+        start = read_time(request, "start") or end - SHOWN
+        if end - start > LONGEST:
+            message = f"start is more than {LONGEST.days} days before the end, {end:%Y-%m-%dT%H:%M:%SZ}."
+            error = {"field": "start", "value": request.query_params.get("start"), "rule": "too_long"}
+            raise Problem(message, errors=[{**error, "message": message}])
+        found = accuracy(series, start=start, end=end, by=by)
         return Response(
             AccuracySerializer({**vars(found), "series": found.series.slug, "unit": found.series.unit}).data
         )
-
-
-def _series(request: Request) -> Series:
-    slug = require_parameter(request, "series")
-    series = Series.objects.filter(slug=slug).first()
-    if series is None:
-        raise NotFound(f"There is no series {slug}.")
-    return series

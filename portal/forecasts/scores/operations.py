@@ -19,8 +19,8 @@ from portal.series.models import Series
 def record_scores(scores: Sequence[Mapping[str, Any]], *, by: User) -> list[tuple[ForecastScore, str]]:
     """Keep validated scores; none that is there is ever changed.
 
-    A score on the actuals of the run's newest score before it says nothing new, nor does a second one of a run as of
-    the same time: the answer is then the one that is there. Returns each with created or unchanged. Raises
+    A score that stands on what the run's newest score before it stands on says nothing new, nor does a second one of a
+    run as of the same time: the answer is then the one that is there. Returns each with created or unchanged. Raises
     NotPermitted.
     """
     require(by, "forecasts.add_forecastscore", doing="record scores")
@@ -31,12 +31,19 @@ def record_scores(scores: Sequence[Mapping[str, Any]], *, by: User) -> list[tupl
         list(ForecastRun.objects.filter(pk__in=touched).order_by("pk").select_for_update(no_key=True).values_list("pk"))
         for score in sorted(scores, key=lambda score: (score["forecast_run"].pk, score["as_of"])):
             before = ForecastScore.objects.filter(forecast_run=score["forecast_run"], as_of__lte=score["as_of"]).first()
-            sha256 = score.get("actuals_sha256", "")
-            if before is not None and (before.as_of == score["as_of"] or (sha256 and before.actuals_sha256 == sha256)):
+            if before is not None and (before.as_of == score["as_of"] or _says_nothing_new(score, before)):
                 answers.append((before, "unchanged"))
             else:
                 answers.append((ForecastScore.objects.create(**score), "created"))
     return answers
+
+
+def _says_nothing_new(score: Mapping[str, Any], before: ForecastScore) -> bool:
+    """Whether a score stands on the same as the one before; of one that lacks weather, the next says what came."""
+    lacks_weather = "skipped" in before.attribution or before.attribution.get("observed_share", 1) != 1
+    stands_on = ("actuals_sha256", "attribution", "external")
+    same = all(score.get(name) == getattr(before, name) for name in stands_on)
+    return same and before.actuals_sha256 != "" and not lacks_weather
 
 
 def record_signal(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.validators import RegexValidator
@@ -12,13 +12,13 @@ from portal.core.airflow import AirflowRunSerializer
 from portal.core.figures import FiniteField
 from portal.core.times import TimeField
 from portal.forecasts.models import AccuracySignal, ForecastRun, ForecastScore
+from portal.forecasts.scores.rows import COUNTS, LARGEST_COUNT, is_count, is_figure, local_date
 from portal.forecasts.serializers import ForecastRunSerializer
 from portal.series.models import Series
 
 MOST_SCORES = 10_000
 MOST_ROWS = 2_000
 """Days, or blocks of lead time, of one score."""
-LARGEST_COUNT = 2**31 - 1
 FIGURES = (
     "mae",
     "rmse",
@@ -39,25 +39,32 @@ def _figure(**options: Any) -> FiniteField:
 
 
 class FiguresField(serializers.DictField):
-    """Figures by name: finite numbers, null where undefined, and words about them."""
+    """Figures by name: numbers, null where undefined; counts are whole. `texts` are words, and `needed` are there."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, texts: Sequence[str] = (), needed: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**{"required": False, "default": dict, **kwargs})
+        self._texts, self._needed = texts, needed
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         figures: dict[str, Any] = super().to_internal_value(data)
-        wrong = [name for name, value in figures.items() if not _is_figure(value)]
-        if wrong:
-            raise serializers.ValidationError(
-                f"{wrong[0]} is {figures[wrong[0]]!r}; figures are finite numbers, short texts or null.", code="figure"
-            )
+        for name in self._needed:
+            if figures.get(name) is None:
+                raise serializers.ValidationError(f"{name} is missing.", code="figure")
+        for name, value in figures.items():
+            if what := self._expected_of(name, value):
+                raise serializers.ValidationError(f"{name} is {str(value)[:100]!r}, and not {what}.", code="figure")
         return figures
 
-
-def _is_figure(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) <= 2000 and "\0" not in value
-    return value is None or (isinstance(value, int | float) and math.isfinite(value))
+    def _expected_of(self, name: str, value: Any) -> str:
+        """What else the value should be; an empty text where it may be what it is."""
+        if name == "date":
+            return "" if local_date(value) is not None else "a day such as 2014-11-02 of a year within reason"
+        if name in self._texts:
+            is_text = isinstance(value, str) and len(value) <= 2000 and "\0" not in value
+            return "" if value is None or is_text else "a short text"
+        if name in COUNTS:
+            return "" if value is None or is_count(value) else "a count"
+        return "" if value is None or is_figure(value) else "a number within reason, or null"
 
 
 class ScoreRequestSerializer(serializers.Serializer[dict[str, Any]]):
@@ -87,14 +94,22 @@ class ScoreRequestSerializer(serializers.Serializer[dict[str, Any]]):
     peak_time_mae_hours = _figure(min_value=0)
     skill = _figure(max_value=1)
     baseline = FiguresField(help_text="The same figures of the seasonal naive")
-    external = FiguresField(help_text="Those of somebody else's forecast, and how its values were chosen")
+    external = FiguresField(
+        texts=("series", "known", "skipped"),
+        help_text="Those of somebody else's forecast, and how its values were chosen",
+    )
     stability = FiguresField(help_text="Against the run issued before")
-    attribution = FiguresField(help_text="The error with the weather that happened: n, mae, model_mae, weather_mae")
+    attribution = FiguresField(
+        texts=("skipped",), help_text="The error with the weather that happened: n, mae, model_mae, weather_mae"
+    )
     by_lead_time: serializers.ListField = serializers.ListField(
-        child=FiguresField(), required=False, default=list, max_length=MOST_ROWS
+        child=FiguresField(needed=("lead_time_from", "lead_time_to")),
+        required=False,
+        default=list,
+        max_length=MOST_ROWS,
     )
     by_day: serializers.ListField = serializers.ListField(
-        child=FiguresField(), required=False, default=list, max_length=MOST_ROWS
+        child=FiguresField(needed=("date",)), required=False, default=list, max_length=MOST_ROWS
     )
     airflow = AirflowRunSerializer(required=False, default=dict)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.utils.safestring import SafeString
 
 from portal.forecasts.models import AccuracySignal, ForecastScore
-from portal.forecasts.scores.accuracy import accuracy, local_date
+from portal.forecasts.scores.accuracy import accuracy
 from portal.forecasts.scores.charts import Daily, daily_chart
-from portal.forecasts.scores.queries import scores
+from portal.forecasts.scores.queries import scored_until
+from portal.forecasts.scores.rows import Row, is_figure, local_date, rows_of
 from portal.registry.charts import Line, lead_time_chart
 from portal.series.models import Series
 
 WINDOWS = (14, 30, 90, 365)
-Row = Mapping[str, Any]
 COMPARED = (
     ("MAE", "mae"),
     ("RMSE", "rmse"),
@@ -27,17 +27,17 @@ COMPARED = (
 )
 
 
-def said(value: float | None) -> str:
-    """A figure in four digits."""
-    return "–" if value is None else f"{value:,.4g}"
+def said(value: Any) -> str:
+    """A figure in four digits; a dash where there is none."""
+    return f"{value:,.4g}" if is_figure(value) else "–"
 
 
 def shown_score(score: ForecastScore) -> dict[str, Any]:
     """The context of the page of one score."""
     series = score.forecast_run.series
     theirs = score.external if score.external.get("n") else {}
-    days = [row for row in score.by_day if isinstance(row, dict) and local_date(row.get("date"))]
-    blocks = [row for row in score.by_lead_time if isinstance(row, dict)]
+    days = [row for row in rows_of(score.by_day, needed=("date",)) if local_date(row["date"])]
+    blocks = rows_of(score.by_lead_time, needed=("lead_time_from", "lead_time_to"))
     title = f"Mean absolute error, {score.forecast_run}"
     return {
         "unit": series.unit,
@@ -56,11 +56,10 @@ def shown_score(score: ForecastScore) -> dict[str, Any]:
     }
 
 
-def shown_accuracy(series: Series, *, days: int) -> dict[str, Any]:
+def shown_accuracy(series: Series, *, days: int, at: datetime) -> dict[str, Any]:
     """The context of the accuracy page of a series: the last `days` days up to the end of the run scored last."""
-    last = scores().filter(forecast_run__series=series).order_by("-forecast_run__valid_until").first()
-    end = last.forecast_run.valid_until if last is not None else None
-    found = accuracy(series, start=end - timedelta(days=days) if end else None, end=end)
+    end = scored_until(series) or at
+    found = accuracy(series, start=end - timedelta(days=days), end=end)
     signal = AccuracySignal.objects.filter(series=series).first()
     return {
         "series": series,
@@ -101,11 +100,7 @@ def _lead_time_chart(rows: Sequence[Row], *, title: str, unit: str) -> SafeStrin
     lines = [
         Line(
             name,
-            [
-                ((row["lead_time_from"] + row["lead_time_to"]) / 2, row[key])
-                for row in rows
-                if row.get(key) is not None and "lead_time_to" in row
-            ],
+            [((row["lead_time_from"] + row["lead_time_to"]) / 2, row[key]) for row in rows if row.get(key) is not None],
         )
         for name, key in (("ours", "mae"), ("seasonal naive", "naive_mae"), ("somebody else's", "external_mae"))
     ]

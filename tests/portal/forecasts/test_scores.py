@@ -92,6 +92,32 @@ def test_a_score_on_the_same_actuals_says_nothing_new(service: APIClient, run: i
     assert ForecastScore.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"attribution": {"n": 96, "observed_share": 1.0, "model_mae": 90.0}},
+        {"external": {"series": "another operator", "n": 96, "mae": 1.0}},
+    ],
+)
+def test_the_same_actuals_with_other_weather_or_beside_another_forecast_are_kept(
+    service: APIClient, run: int, change: dict[str, Any]
+) -> None:
+    service.post(BULK, [score(run)])
+    later = score(run, as_of="2014-11-03T14:00:00Z", **change)
+    assert service.post(BULK, [later]).json()["scores"][0]["status"] == "created"
+    again = score(run, as_of="2014-11-04T14:00:00Z", **change)
+    assert service.post(BULK, [again]).json()["scores"][0]["status"] == "unchanged"
+
+
+@pytest.mark.parametrize("attribution", [{"skipped": "no weather"}, {"n": 96, "observed_share": 0.5}])
+def test_a_score_that_lacks_weather_is_followed_by_one_that_has_looked_at_what_came(
+    service: APIClient, run: int, attribution: dict[str, Any]
+) -> None:
+    times = ("2014-11-02T14:00:00Z", "2014-11-03T14:00:00Z")
+    service.post(BULK, [score(run, as_of=at, attribution=attribution) for at in times])
+    assert ForecastScore.objects.count() == 2
+
+
 def test_actuals_that_come_back_to_what_they_were_count_as_changed(service: APIClient, run: int) -> None:
     times = ("2014-11-02T14:00:00Z", "2014-11-03T14:00:00Z", "2014-11-04T14:00:00Z")
     hashes = ("ab" * 32, "cd" * 32, "ab" * 32)
@@ -167,6 +193,13 @@ def test_scores_narrow_by_series_and_run(
         ({"baseline": [1]}, "baseline"),
         ({"baseline": {"mae": "x" * 2001}}, "baseline"),
         ({"baseline": {"mae": {"deep": 1}}}, "baseline"),
+        ({"baseline": {"mae": "much"}}, "baseline"),
+        ({"baseline": {"mae": 1e300}}, "baseline"),
+        ({"external": {"mae": "much"}}, "external"),
+        ({"external": {"n": -1}}, "external"),
+        ({"external": {"series": 7}}, "external"),
+        ({"stability": {"against_run": "x"}}, "stability"),
+        ({"attribution": {"model_mae": "x"}}, "attribution"),
         ({"skill": 1.1}, "skill"),
         ({"coverage_80": 80}, "coverage_80"),
         ({"peak_mae": -1}, "peak_mae"),
@@ -191,6 +224,41 @@ def test_a_body_that_is_no_list_is_a_400(service: APIClient, problem: Problem, b
 
 def test_an_empty_list_is_no_trouble(service: APIClient) -> None:
     assert service.post(BULK, []).json() == {"scores": []}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {},
+        {"date": None, "n": 48},
+        {"date": "yesterday"},
+        {"date": "9999-12-31"},
+        {"date": 20141102},
+        {"date": "2014-11-02", "n": "48"},
+        {"date": "2014-11-02", "n": 4.5},
+        {"date": "2014-11-02", "n": -48},
+        {"date": "2014-11-02", "n": True},
+        {"date": "2014-11-02", "external_n": 2**31},
+        {"date": "2014-11-02", "mae": "x"},
+        {"date": "2014-11-02", "mae": 10**30},
+        {"date": "2014-11-02", "peak_error": [1]},
+        {"date": "2014-11-02", "naive_mae": True},
+    ],
+)
+def test_a_day_of_what_is_no_figure_is_a_400(
+    service: APIClient, run: int, problem: Problem, row: dict[str, Any]
+) -> None:
+    (error,) = problem(service.post(BULK, [score(run, by_day=[row])], format="json"), 400)["errors"]
+    assert error["field"].startswith("by_day")
+
+
+@pytest.mark.parametrize("change", [{"lead_time_from": None}, {"lead_time_to": "6"}, {"mae": "x"}, {"n": -1}])
+def test_a_block_of_lead_time_of_what_is_no_figure_is_a_400(
+    service: APIClient, run: int, problem: Problem, change: dict[str, Any]
+) -> None:
+    block = {"lead_time_from": 0, "lead_time_to": 6, "n": 12, "mae": 80.0, **change}
+    (error,) = problem(service.post(BULK, [score(run, by_lead_time=[block])], format="json"), 400)["errors"]
+    assert error["field"].startswith("by_lead_time")
 
 
 def test_a_nul_in_the_baseline_is_a_400(service: APIClient, run: int, problem: Problem) -> None:

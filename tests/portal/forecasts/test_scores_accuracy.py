@@ -176,6 +176,46 @@ def test_without_scores_nothing_is_said(series: Series, ask: Callable[..., dict[
     assert (answer["total"], answer["periods"], answer["lead_times"], answer["runs"]) == (None, [], [], 0)
 
 
+def test_without_bounds_the_last_400_days_before_the_newest_score_are_shown(
+    scored: Callable[..., ForecastScore], ask: Callable[..., dict[str, Any]]
+) -> None:
+    scored(0, day("2014-11-02", 48, 100.0))
+    scored(397, day("2015-12-04", 48, 300.0))
+    assert [row["mae"] for row in ask()["periods"]] == [100.0, 300.0]
+    scored(430, day("2016-01-06", 48, 200.0))
+    assert [row["mae"] for row in ask()["periods"]] == [300.0, 200.0]
+    assert [row["mae"] for row in ask(end="2014-11-03T00:00:00Z")["periods"]] == [100.0]
+    assert len(ask(start=MIDNIGHT.isoformat())["periods"]) == 3
+
+
+def test_rows_that_are_no_figures_are_passed_over_when_they_are_read(
+    scored: Callable[..., ForecastScore], ask: Callable[..., dict[str, Any]]
+) -> None:
+    block = {"lead_time_from": 0.0, "lead_time_to": 6.0, "n": 12, "mae": 80.0}
+    scored(
+        0,
+        day("2014-11-02", 48, 100.0),
+        {"date": "2014-11-02", "n": 48, "mae": "x", "bias": None, "peak_error": "high", "naive_mae": [1]},
+        {"date": None, "n": 48, "mae": 1.0},
+        {"date": "9999-12-31", "n": 48, "mae": 1.0},
+        by_lead_time=[block, {**block, "lead_time_from": "x"}, {**block, "lead_time_to": None}, {**block, "n": "x"}, 7],
+    )
+    answer = ask()
+    assert [(row["period"], row["mae"]) for row in answer["periods"]] == [("2014-11-02", 100.0)]
+    assert [(row["n"], row["mae"]) for row in answer["lead_times"]] == [(12, 80.0)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"start": "2010-01-01T00:00:00Z", "end": "2014-01-01T00:00:00Z"}, {"start": "2000-01-01T00:00:00Z"}],
+)
+def test_a_period_that_is_too_long_is_refused_by_name(
+    service: APIClient, series: Series, problem: Callable[..., Any], query: dict[str, str]
+) -> None:
+    (error,) = problem(service.get(ACCURACY, {"series": "victoria", **query}), 400)["errors"]
+    assert (error["field"], error["rule"]) == ("start", "too_long")
+
+
 @pytest.mark.parametrize("query", [{"by": "hour"}, {"start": "yesterday"}])
 def test_what_is_asked_is_checked(
     service: APIClient, series: Series, problem: Callable[..., Any], query: dict[str, str]

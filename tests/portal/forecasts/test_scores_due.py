@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from portal.forecasts.models import ForecastScore
-from portal.series.models import Series
+from portal.series.models import Covariate, Series
 from portal.series.recording import record_observations
 
 DUE = "/api/v1/forecast-runs/due-for-scoring/"
@@ -61,8 +61,8 @@ def due(service: APIClient) -> Due:
     return ask
 
 
-def scored(run: int, as_of: datetime) -> None:
-    ForecastScore.objects.create(forecast_run_id=run, as_of=as_of, n=3, actuals_sha256="ab" * 32)
+def scored(run: int, as_of: datetime, **facts: Any) -> None:
+    ForecastScore.objects.create(forecast_run_id=run, as_of=as_of, n=3, actuals_sha256="ab" * 32, **facts)
 
 
 def test_a_run_is_due_once_its_first_actual_is_known_and_until_it_is_scored(run: int, due: Due, record: Record) -> None:
@@ -101,6 +101,72 @@ def test_a_load_that_is_known_to_be_missing_changes_only_what_was_there(run: int
     scored(run, ISSUED + 2 * DAY)
     record([math.nan] * 3, known_at=ISSUED + 3 * DAY)
     assert due(ISSUED + 3 * DAY) == [run], "the load it was scored on was withdrawn"
+
+
+def test_a_load_that_came_and_went_between_two_scorings_changes_nothing(run: int, due: Due, record: Record) -> None:
+    record([4000.0] * 3, known_at=ISSUED + 2 * HOUR)
+    scored(run, ISSUED + DAY)
+    record([1.0] * 3, known_at=ISSUED + DAY + HOUR)
+    assert due(ISSUED + DAY + HOUR) == [run]
+    record([4000.0] * 3, known_at=ISSUED + DAY + 2 * HOUR)
+    assert due(ISSUED + DAY + HOUR) == [run], "as known then it was another"
+    assert due(ISSUED + DAY + 2 * HOUR) == []
+
+
+@pytest.fixture
+def weather(series: Series, make_series: Callable[..., Series]) -> str:
+    """The temperature that helps to forecast the series."""
+    temperature = make_series("melbourne", quantity="temperature", unit="°C")
+    Covariate.objects.create(of=series, series=temperature, name="temperature")
+    return temperature.slug
+
+
+@pytest.mark.parametrize(
+    ("attribution", "is_due"),
+    [
+        ({"skipped": "no weather of the period was observed"}, True),
+        ({"observed_share": 0.5, "n": 3}, True),
+        ({"observed_share": 1.0, "n": 3}, False),
+        ({"observed_share": "x"}, True),
+        ({}, False),
+    ],
+)
+def test_weather_that_a_score_lacked_makes_its_run_due_once_it_is_observed(
+    run: int, due: Due, record: Record, weather: str, attribution: dict[str, Any], is_due: bool
+) -> None:
+    record([4000.0] * 3, known_at=ISSUED + 2 * HOUR)
+    scored(run, ISSUED + DAY, expected=3, attribution=attribution)
+    record([20.0], slug=weather, start=ISSUED + 3 * STEP, known_at=ISSUED + 2 * DAY)
+    record([20.0], slug=weather, start=ISSUED - STEP, known_at=ISSUED + 2 * DAY)
+    record([math.nan], slug=weather, known_at=ISSUED + 2 * DAY)
+    assert due(ISSUED + 2 * DAY) == [], "outside of the period, or missing"
+    record([20.0] * 3, slug=weather, known_at=ISSUED + 3 * DAY)
+    assert due(ISSUED + 2 * DAY) == []
+    assert due(ISSUED + 3 * DAY) == ([run] if is_due else [])
+    scored(run, ISSUED + 3 * DAY, expected=3, attribution=attribution)
+    assert due(ISSUED + 4 * DAY) == [], "it has been looked at"
+
+
+def test_weather_of_another_series_makes_no_run_due(
+    run: int, due: Due, record: Record, make_series: Callable[..., Series]
+) -> None:
+    make_series("hobart", quantity="temperature", unit="°C")
+    record([4000.0] * 3, known_at=ISSUED + 2 * HOUR)
+    scored(run, ISSUED + DAY, attribution={"skipped": "no weather"})
+    record([20.0] * 3, slug="hobart", known_at=ISSUED + 2 * DAY)
+    assert due(ISSUED + 2 * DAY) == []
+
+
+def test_a_forecast_of_somebody_else_that_the_series_names_later_makes_scored_runs_due(
+    run: int, due: Due, record: Record, series: Series, make_series: Callable[..., Series]
+) -> None:
+    record([4000.0] * 3, known_at=ISSUED + 2 * HOUR)
+    scored(run, ISSUED + DAY)
+    series.external_forecast = make_series("operator", quantity="load_forecast")
+    series.save()
+    assert due(ISSUED + 2 * DAY) == [run]
+    scored(run, ISSUED + 2 * DAY, external={"series": "operator", "skipped": "nothing of it was known"})
+    assert due(ISSUED + 3 * DAY) == []
 
 
 def test_loads_before_the_period_at_its_end_and_of_other_series_make_no_run_due(

@@ -131,6 +131,19 @@ def test_a_score_with_nothing_beside_it_says_so(client: Client, scored: Callable
     assert "gc-chart" not in get(client, page_of(score))
 
 
+def test_a_score_of_what_is_no_figure_is_shown_all_the_same(
+    client: Client, scored: Callable[..., ForecastScore]
+) -> None:
+    score = scored(
+        baseline={"mae": "x"},
+        external={"series": "operator", "n": 1, "mae": []},
+        by_day=[{"date": "2014-11-02", "n": 48, "mae": "x"}, 7],
+        by_lead_time=[{"lead_time_from": "a", "lead_time_to": 6, "n": 1, "mae": 1.0}],
+    )
+    for address in (page_of(score), LIST, ACCURACY):
+        get(client, address)
+
+
 def test_the_accuracy_of_a_series_is_charted_by_day_and_by_lead_time(
     client: Client, scored: Callable[..., ForecastScore], series: Series
 ) -> None:
