@@ -52,7 +52,12 @@ class AlertRule(models.Model):
         related_name="alert_rules",
         help_text="Of ingests; empty: every source",
     )
-    minimum_severity = models.CharField(max_length=16, choices=Severity.choices, default=Severity.FATAL)
+    minimum_severity = models.CharField(
+        max_length=16,
+        choices=Severity.choices,
+        default=Severity.FATAL,
+        help_text="Of checks; every other signal has one severity",
+    )
     notify_operators = models.BooleanField(default=True, help_text="Mail every active member of the group “operator”")
     addresses = ArrayField(
         models.EmailField(), default=list, blank=True, help_text="Further people, separated by commas"
@@ -113,6 +118,9 @@ class Alert(models.Model):
 
     source = models.ForeignKey("series.Source", on_delete=models.PROTECT, null=True, blank=True, related_name="alerts")
     message = models.TextField(blank=True, help_text="What was wrong when it was looked at last")
+    occasion = models.CharField(
+        max_length=64, blank=True, help_text="Of forecasts: the delivery day; on a new one it fires again"
+    )
     first_ingest = _about("series.IngestRun", "The ingest run that opened it")
     latest_ingest = _about("series.IngestRun", "The newest ingest run that failed")
     resolved_by_ingest = _about("series.IngestRun", "The ingest run that was done")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from portal.alerts.channels.email import render_checks, render_forecasts, render_ingest
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
@@ -48,14 +48,9 @@ def ensure_default_rules() -> list[AlertRule]:
     """A rule per signal that mails the operators, each made where no rule for its signal exists yet."""
     return [
         AlertRule.objects.filter(signal=signal).order_by("pk").first()
-        or AlertRule.objects.create(signal=signal, name=name, minimum_severity=_least_severity(signal))
+        or AlertRule.objects.create(signal=signal, name=name)
         for signal, name in DEFAULT_RULES.items()
     ]
-
-
-def _least_severity(signal: AlertRule.Signal) -> AlertRule.Severity:
-    """That of the signal itself, where it has one: a rule that asks for more would never fire."""
-    return FORECAST_SIGNALS[signal][2] if signal in FORECAST_SIGNALS else AlertRule.Severity.FATAL
 
 
 def change_rule(rule: AlertRule, *, by: User, changes: Mapping[str, Any]) -> AlertRule:
@@ -100,19 +95,24 @@ def evaluate_check_run(run: CheckRun, *, at: datetime) -> None:
     results = list(run.results.all())
     scope = Q(enabled=True, signal=AlertRule.Signal.CHECK_FAILED) & (Q(series=None) | Q(series=run.series_id))
     # A rule that was disabled or narrowed since still has its open alerts resolved.
-    open_here = Alert.objects.filter(series=run.series_id).exclude(state=Alert.State.RESOLVED)
+    open_here = _open_about_checks(run)
     rules = AlertRule.objects.filter(scope | Q(pk__in=open_here.values("rule")))
     for rule in rules.select_for_update(no_key=True).order_by("pk"):
-        in_scope = rule.enabled and rule.series_id in (None, run.series_id)
+        asked = rule.enabled and rule.signal == AlertRule.Signal.CHECK_FAILED
+        in_scope = asked and rule.series_id in (None, run.series_id)
         _apply_rule(rule, run, results, in_scope=in_scope, at=at)
+
+
+def _open_about_checks(run: CheckRun) -> QuerySet[Alert]:
+    """Those about the forecasts of the series are none."""
+    about_checks = Alert.objects.filter(series=run.series_id, first_run__isnull=False)
+    return about_checks.exclude(state=Alert.State.RESOLVED)
 
 
 def _apply_rule(rule: AlertRule, run: CheckRun, results: list[CheckResult], *, in_scope: bool, at: datetime) -> None:
     open_alerts = {
         (alert.engine, alert.check_name): alert
-        for alert in Alert.objects.filter(rule=rule, series=run.series_id)
-        .exclude(state=Alert.State.RESOLVED)
-        .select_related("latest_run")
+        for alert in _open_about_checks(run).filter(rule=rule).select_related("latest_run")
     }
     fired: list[Alert] = []
     resolved: list[Alert] = []
@@ -180,7 +180,8 @@ def evaluate_ingest_run(run: IngestRun, *, at: datetime) -> None:
     # A rule that was disabled or narrowed since still has its open alert resolved.
     rules = AlertRule.objects.filter(scope | Q(pk__in=open_here.values("rule")))
     for rule in rules.select_for_update(no_key=True).order_by("pk"):
-        in_scope = rule.enabled and rule.source_id in (None, run.source_id)
+        asked = rule.enabled and rule.signal == AlertRule.Signal.INGEST_FAILED
+        in_scope = asked and rule.source_id in (None, run.source_id)
         alert = open_here.filter(rule=rule).select_related("latest_ingest").first()
         if run.state == run.State.FAILED:
             if alert is not None:
@@ -228,42 +229,55 @@ def _mail_about_ingest(
 
 
 def evaluate_forecasts(
-    signal: AlertRule.Signal, series: Series, *, failing: bool, message: str, at: datetime
+    signal: AlertRule.Signal, series: Series, *, failing: bool, message: str, at: datetime, occasion: str = ""
 ) -> list[Alert]:
     """Fire or resolve the alerts about the forecasts of `series`, one open alert per rule.
 
     To be called in the transaction of the facts that say so; the mails are written in it. `message` says what is wrong,
-    or why all is well again; `at` is the time of the facts. Returns the alerts that were fired or resolved.
+    or why all is well again; `at` is the time of the facts. An open alert whose `occasion` was another fires again,
+    whoever looked after it then. Returns the alerts that were fired, fired again or resolved.
     """
     engine, name, severity = FORECAST_SIGNALS[signal]
     scope = Q(enabled=True, signal=signal) & (Q(series=None) | Q(series=series))
-    if severity == AlertRule.Severity.WARNING:
-        scope &= Q(minimum_severity=AlertRule.Severity.WARNING)
     open_here = Alert.objects.filter(series=series, engine=engine, check_name=name, first_run=None).exclude(
         state=Alert.State.RESOLVED
     )
     changed = []
     rules = AlertRule.objects.filter(scope | Q(pk__in=open_here.values("rule")))
     for rule in rules.select_for_update(no_key=True).order_by("pk"):
+        in_scope = rule.enabled and rule.signal == signal and rule.series_id in (None, series.pk)
         alert = open_here.filter(rule=rule).first()
         if failing and alert is not None:
-            alert.message = message
-            alert.save(update_fields=("message",))
-        elif failing and rule.enabled and rule.series_id in (None, series.pk):
+            if _fail_to_forecast_again(alert, message=message, occasion=occasion, in_scope=in_scope):
+                _mail_about_forecasts(rule, alert, series, OutboxMessage.Kind.FIRED, at=at)
+                changed.append(alert)
+        elif failing and in_scope:
             facts = {"engine": engine, "check_name": name, "severity": severity, "message": message}
-            fired = Alert.objects.create(rule=rule, series=series, fired_at=at, **facts)
+            fired = Alert.objects.create(rule=rule, series=series, fired_at=at, occasion=occasion, **facts)
             _mail_about_forecasts(rule, fired, series, OutboxMessage.Kind.FIRED, at=at)
             changed.append(fired)
         elif not failing and alert is not None:
             alert.state, alert.resolved_at, alert.message = Alert.State.RESOLVED, at, message
             alert.save(update_fields=("state", "resolved_at", "message"))
             if rule.enabled:
-                _mail_about_forecasts(rule, alert, series, OutboxMessage.Kind.RESOLVED, at=at)
+                later = alert.occasion != occasion
+                _mail_about_forecasts(rule, alert, series, OutboxMessage.Kind.RESOLVED, at=at, later=later)
             changed.append(alert)
     return changed
 
 
+def _fail_to_forecast_again(alert: Alert, *, message: str, occasion: str, in_scope: bool) -> bool:
+    """Whether people are to hear of it: the first time on an occasion."""
+    tell = in_scope and alert.occasion != occasion
+    alert.message, alert.occasion = message, occasion
+    if tell:
+        alert.state, alert.acknowledged_by, alert.acknowledged_at = Alert.State.FIRING, None, None
+    alert.save(update_fields=("message", "occasion", "state", "acknowledged_by", "acknowledged_at"))
+    return tell
+
+
 def _mail_about_forecasts(
-    rule: AlertRule, alert: Alert, series: Series, kind: OutboxMessage.Kind, *, at: datetime
+    rule: AlertRule, alert: Alert, series: Series, kind: OutboxMessage.Kind, *, at: datetime, later: bool = False
 ) -> None:
-    enqueue(rule, render_forecasts(rule, series, alert=alert, kind=kind, at=at), alerts=[alert], kind=kind, at=at)
+    content = render_forecasts(rule, series, alert=alert, kind=kind, at=at, later=later)
+    enqueue(rule, content, alerts=[alert], kind=kind, at=at)

@@ -14,7 +14,8 @@ from rest_framework.test import APIClient
 
 from portal.alerts import outbox
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
-from portal.alerts.operations import evaluate_forecasts
+from portal.alerts.operations import acknowledge_alert, evaluate_forecasts
+from portal.quality.models import CheckRun
 from portal.series.models import Series
 from tests.portal.alerts.conftest import AT
 
@@ -82,10 +83,63 @@ def test_the_alert_of_a_rule_disabled_since_resolves_in_silence(series: Series) 
     assert OutboxMessage.objects.count() == 1
 
 
-def test_a_warning_is_not_told_where_only_what_is_fatal_is_asked_for(series: Series) -> None:
-    AlertRule.objects.update(minimum_severity="fatal")
-    assert evaluate_forecasts(LOST, series, failing=True, message=MESSAGE, at=AT) == []
-    assert len(evaluate_forecasts(NEAR, series, failing=True, message=MESSAGE, at=AT)) == 1
+@pytest.mark.parametrize("minimum", ["fatal", "warning"])
+@pytest.mark.parametrize("signal", [NEAR, LOST])
+def test_a_signal_of_one_severity_fires_whatever_severity_of_checks_the_rule_asks_for(
+    series: Series, signal: AlertRule.Signal, minimum: str
+) -> None:
+    AlertRule.objects.update(minimum_severity=minimum)
+    assert len(evaluate_forecasts(signal, series, failing=True, message=MESSAGE, at=AT)) == 1
+
+
+def test_a_new_occasion_mails_again_and_takes_the_alert_from_who_acknowledged_it(
+    series: Series, operator: User
+) -> None:
+    (alert,) = evaluate_forecasts(NEAR, series, failing=True, message=MESSAGE, at=AT, occasion="2014-10-12")
+    acknowledge_alert(alert, by=operator, at=AT)
+    assert evaluate_forecasts(NEAR, series, failing=True, message="again", at=AT, occasion="2014-10-12") == []
+    assert Alert.objects.get().state == "acknowledged"
+    assert len(evaluate_forecasts(NEAR, series, failing=True, message="next", at=AT, occasion="2014-10-13")) == 1
+    alert = Alert.objects.get()
+    assert (alert.state, alert.acknowledged_by, alert.message, alert.fired_at) == ("firing", None, "next", AT)
+    first, second = OutboxMessage.objects.order_by("pk")
+    assert (second.kind, second.in_reply_to) == ("fired", first.message_id)
+    assert "next" in second.text
+
+
+def test_a_new_occasion_is_not_mailed_by_a_rule_that_was_disabled_since(series: Series) -> None:
+    evaluate_forecasts(NEAR, series, failing=True, message=MESSAGE, at=AT, occasion="2014-10-12")
+    AlertRule.objects.update(enabled=False)
+    assert evaluate_forecasts(NEAR, series, failing=True, message="next", at=AT, occasion="2014-10-13") == []
+    assert OutboxMessage.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("occasion", "title", "meaning"),
+    [
+        ("2014-10-12", "published after all", "by the pipeline after all"),
+        ("2014-10-13", "published in time again", "of a later delivery day in time"),
+    ],
+)
+def test_the_mail_of_the_resolution_says_whether_it_is_of_the_day_that_was_missed(
+    series: Series, occasion: str, title: str, meaning: str
+) -> None:
+    evaluate_forecasts(NEAR, series, failing=True, message=MESSAGE, at=AT, occasion="2014-10-12")
+    evaluate_forecasts(NEAR, series, failing=False, message="Run 8.", at=AT, occasion=occasion)
+    mail = OutboxMessage.objects.get(kind="resolved")
+    assert mail.subject == f"[Gridcast] Resolved: victoria, {title}"
+    assert meaning in " ".join(mail.text.split())
+
+
+def test_an_open_alert_about_forecasts_makes_its_rule_neither_fire_on_checks_nor_resolve_by_them(
+    series: Series, rule: AlertRule, check: Callable[..., CheckRun]
+) -> None:
+    AlertRule.objects.filter(pk=rule.pk).update(enabled=False)
+    evaluate_forecasts(NEAR, series, failing=True, message=MESSAGE, at=AT)
+    check("failed")
+    check("passed")
+    alert = Alert.objects.get()
+    assert (alert.engine, alert.state) == ("publication", "firing")
 
 
 def test_an_operator_reads_and_acknowledges_it_in_the_admin_and_over_the_api(

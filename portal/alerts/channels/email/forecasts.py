@@ -10,21 +10,26 @@ from portal.alerts.models import Alert, AlertRule, OutboxMessage
 from portal.series.models import Series
 
 _TITLES = {
-    Alert.PUBLICATION: ("nothing published before the deadline", "published after all"),
-    Alert.ACCURACY: ("forecasts are worse than expected", "forecasts are as good as expected again"),
+    Alert.PUBLICATION: ("nothing published before the deadline", "published after all", "published in time again"),
+    Alert.ACCURACY: ("forecasts are worse than expected", *["forecasts are as good as expected again"] * 2),
 }
+"""Engine → titles: fired, resolved, resolved on a later occasion than it was fired for."""
 
 
 def render_forecasts(
-    rule: AlertRule, series: Series, *, alert: Alert, kind: OutboxMessage.Kind, at: datetime
+    rule: AlertRule, series: Series, *, alert: Alert, kind: OutboxMessage.Kind, at: datetime, later: bool = False
 ) -> EmailContent:
-    """The mail about `alert`, of the forecasts of `series`, which `rule` fired or saw resolved at a time."""
+    """The mail about `alert`, of the forecasts of `series`, which `rule` fired or saw resolved at a time.
+
+    `later`: what resolved it is of a later occasion than what fired it.
+    """
     fired = kind == OutboxMessage.Kind.FIRED
-    title = _TITLES[alert.engine][0 if fired else 1]
+    title = _TITLES[alert.engine][0 if fired else 1 + later]
     fatal = alert.severity == AlertRule.Severity.FATAL
     timezone = ZoneInfo(series.timezone)
     facts = {
         "fired": fired,
+        "later": later,
         "fatal": fatal,
         "severity": alert.get_severity_display().lower(),
         "rule": rule,
