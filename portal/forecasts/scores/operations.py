@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -14,6 +14,9 @@ from portal.alerts.operations import evaluate_forecasts
 from portal.core.permissions import require
 from portal.forecasts.models import AccuracySignal, ForecastRun, ForecastScore
 from portal.series.models import Series
+
+TELLING = timedelta(days=7)
+"""How long a signal says something about today: backfills and replays fire nothing."""
 
 
 def record_scores(scores: Sequence[Mapping[str, Any]], *, by: User) -> list[tuple[ForecastScore, str]]:
@@ -51,9 +54,10 @@ def record_signal(
 ) -> tuple[AccuracySignal, bool]:
     """Keep what the rolling accuracy of a series was as of a time, and let the alert rules see it.
 
-    What is known of a past time says nothing about today: once a later signal is there, alerts are left alone. So are
-    they by one of too few scores. Returns the signal of this time and whether it is new: one that is there stays, so
-    that a run of a DAG that is repeated comes to the same end. Raises NotPermitted.
+    What is known of a past time says nothing about today: once a later signal is there, or if this one is as of more
+    than `TELLING` before `at`, alerts are left alone. So are they by one of too few scores. Returns the signal of this
+    time and whether it is new: one that is there stays, so that a run of a DAG that is repeated comes to the same end.
+    Raises NotPermitted.
     """
     require(by, "forecasts.add_accuracysignal", doing="record the accuracy of series")
     with transaction.atomic():
@@ -61,9 +65,9 @@ def record_signal(
         there = AccuracySignal.objects.filter(series=locked, as_of=as_of).first()
         if there is not None:
             return there, False
-        is_newest = not AccuracySignal.objects.filter(series=locked, as_of__gt=as_of).exists()
+        tells = at - as_of <= TELLING and not AccuracySignal.objects.filter(series=locked, as_of__gt=as_of).exists()
         signal = AccuracySignal.objects.create(series=locked, as_of=as_of, **facts)
-        if is_newest and signal.state != AccuracySignal.State.UNKNOWN:
+        if tells and signal.state != AccuracySignal.State.UNKNOWN:
             failing = signal.state == AccuracySignal.State.DRIFT
             evaluate_forecasts(AlertRule.Signal.ACCURACY_LOST, locked, failing=failing, message=signal.message, at=at)
     return signal, True
