@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from portal.forecasts.charts import Curve, forecast_chart
 from portal.forecasts.deadlines.clock import Delivery
-from portal.forecasts.deadlines.queries import deadline_of, published_for
+from portal.forecasts.deadlines.queries import deadline_of, published_for, stand_in
 from portal.forecasts.models import ForecastRun, ForecastScore
 from portal.forecasts.queries import latest_run, run_values
 from portal.quality.models import CheckRun
@@ -42,6 +42,8 @@ class Card:
     """Of the next deadline, if one is set."""
     delivered: ForecastRun | None
     """What is published for it."""
+    stand_in: ForecastRun | None
+    """The guard's fallback for it."""
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +75,7 @@ def card_of(series: Series, *, at: datetime) -> Card:
         score=ForecastScore.objects.filter(forecast_run__series=series).select_related("forecast_run").first(),
         delivery=delivery,
         delivered=published_for(delivery, series=series, gate=gate, at=at) if gate and delivery else None,
+        stand_in=stand_in(delivery, series=series) if delivery else None,
     )
 
 

@@ -207,7 +207,8 @@ class PublicationDeadline(models.Model):
     days_ahead = models.PositiveSmallIntegerField(
         default=1,
         validators=[MaxValueValidator(7)],
-        help_text="The delivery day is so many local days after that of the gate closure",
+        help_text="The delivery day is so many local days after that of the gate closure; the pipeline's horizon"
+        " must reach to its end",
     )
     guard_before = models.DurationField(
         default=timedelta(minutes=30), help_text="So long before the deadline the guard publishes a fallback"

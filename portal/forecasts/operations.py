@@ -72,13 +72,14 @@ def _describe(
     run: IncomingRun, stored: ForecastRun, *, is_new: bool, gate: GateClosure | None, at: datetime
 ) -> Published:
     deadline = gate.next(stored.issue_time).deadline if gate else None
+    published_at = at if is_new else stored.published_at
     return Published(
         id=stored.pk,
         series=run.series.slug,
         issue_time=iso(run.issue_us),
         status="created" if is_new else "unchanged",
         deadline=f"{deadline:%Y-%m-%dT%H:%M:%SZ}" if deadline else None,
-        minutes_before=(deadline - at) // timedelta(minutes=1) if deadline else None,
+        minutes_before=(deadline - published_at) // timedelta(minutes=1) if deadline else None,
     )
 
 

@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
+
+from django.db import transaction
 
 from portal.alerts.models import Alert, AlertRule
 from portal.alerts.operations import evaluate_forecasts
 from portal.forecasts.deadlines.clock import DAY, moment
 from portal.forecasts.models import DeadlineRecord, ForecastRun
 
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def or_logged(what: str) -> Iterator[None]:
+    """Do something in a savepoint: where it fails it is undone and logged, and what it is about stands."""
+    try:
+        with transaction.atomic():
+            yield
+    except Exception:
+        logger.exception(what)
+
 
 def resolve_published(runs: Sequence[ForecastRun], *, at: datetime) -> None:
     """Resolve the alerts about deadlines that new runs meet, if late. To be called in the transaction of the runs."""
-    alarmed = set(
+    alarmed = dict(
         Alert.objects.filter(engine=Alert.PUBLICATION, first_run=None, series__in={run.series_id for run in runs})
         .exclude(state=Alert.State.RESOLVED)
-        .values_list("series", flat=True)
+        .values_list("series", "occasion")
     )
     for run in runs:
         if run.series_id not in alarmed:
             continue
         record = DeadlineRecord.objects.filter(series=run.series).exclude(outcome=DeadlineRecord.Outcome.MET).first()
-        if record is not None and _covers_what_is_left(run, record):
-            evaluate_forecasts(
-                AlertRule.Signal.DEADLINE_NEAR,
-                run.series,
-                failing=False,
-                message=f"Run {run.pk}, issued {run.issue_time:%Y-%m-%d %H:%M}Z by the pipeline"
-                f" ({run.get_rung_display().lower()}), covers {record.delivery_day}.",
-                at=at,
-            )
-            alarmed.discard(run.series_id)
+        # Of a day that is not recorded yet, the guard's next look resolves it.
+        if record is None or record.delivery_day.isoformat() != alarmed[run.series_id]:
+            continue
+        if _covers_what_is_left(run, record):
+            with or_logged(f"The alert about {record} could not be resolved"):
+                evaluate_forecasts(
+                    AlertRule.Signal.DEADLINE_NEAR,
+                    run.series,
+                    failing=False,
+                    message=f"Run {run.pk}, issued {run.issue_time:%Y-%m-%d %H:%M}Z by the pipeline"
+                    f" ({run.get_rung_display().lower()}), covers {record.delivery_day}.",
+                    at=at,
+                    occasion=record.delivery_day.isoformat(),
+                )
+            del alarmed[run.series_id]
 
 
 def _covers_what_is_left(run: ForecastRun, record: DeadlineRecord) -> bool:

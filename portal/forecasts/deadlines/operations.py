@@ -10,20 +10,23 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 
 from portal.alerts.models import AlertRule
 from portal.alerts.operations import evaluate_forecasts
 from portal.core.permissions import require
+from portal.forecasts.deadlines.alarms import or_logged
 from portal.forecasts.deadlines.clock import Delivery
 from portal.forecasts.deadlines.fallback import NoFallback, fallback
-from portal.forecasts.deadlines.queries import due_deliveries, gate_closure, published_for
+from portal.forecasts.deadlines.queries import due_deliveries, gate_closure, newest_of_pipeline, published_for
 from portal.forecasts.models import DeadlineRecord, ForecastRun, PublicationDeadline
 from portal.forecasts.operations import lock_ledger, store_runs
 from portal.pipeline.operations import request_publication
 from portal.series.models import Series
 
 logger = logging.getLogger(__name__)
+LOCK_TIMEOUT = "10s"
+"""So long the guard waits for the writers of one series before it sees to the next."""
 Outcome = DeadlineRecord.Outcome
 
 
@@ -85,11 +88,16 @@ def guard_deadlines(*, at: datetime) -> list[DeadlineRecord]:
 
 
 def _see_to(deadline: PublicationDeadline, delivery: Delivery, *, at: datetime) -> DeadlineRecord | None:
-    """Record what is published for a delivery day, or publish a fallback; None where somebody has seen to it."""
+    """Record what is published for a delivery day, or publish a fallback.
+
+    None where somebody has seen to it, or where nothing can be published yet and the deadline is still to come.
+    """
     series = deadline.series
     if DeadlineRecord.objects.filter(series=series, delivery_day=delivery.day).exists():
         return None
     with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
         lock_ledger([series])
         # Looked at again by the one who holds the lock: another beat or the pipeline may have been there first.
         if DeadlineRecord.objects.filter(series=series, delivery_day=delivery.day).exists():
@@ -104,25 +112,17 @@ def _record_published(series: Series, delivery: Delivery, run: ForecastRun, *, a
     late = at > delivery.deadline and run.published_at > delivery.deadline
     by = run.get_rung_display().lower()
     if late:
-        reason = f"Published only at {run.published_at:%Y-%m-%d %H:%M}Z, after the deadline, and no guard was there."
+        reason = f"Published only at {run.published_at:%Y-%m-%d %H:%M}Z, after the deadline."
     else:
         reason = "" if run.rung == ForecastRun.Rung.CHAMPION else f"Published on the rung {by}."
-    evaluate_forecasts(
-        AlertRule.Signal.DEADLINE_NEAR,
-        series,
-        failing=False,
-        message=f"Run {run.pk}, issued {run.issue_time:%Y-%m-%d %H:%M}Z ({by}), covers {delivery.day}.",
-        at=at,
-    )
+    message = f"Run {run.pk}, issued {run.issue_time:%Y-%m-%d %H:%M}Z ({by}), covers {delivery.day}."
+    _tell(series, delivery, failing=late, message=f"{message} {reason}" if late else message, at=at)
     return _record(series, delivery, Outcome.MISSED if late else Outcome.MET, run=run, reason=reason, at=at)
 
 
-def _stand_in(series: Series, delivery: Delivery, *, at: datetime) -> DeadlineRecord:
+def _stand_in(series: Series, delivery: Delivery, *, at: datetime) -> DeadlineRecord | None:
     issue_time = at.replace(microsecond=0)
-    local = delivery.deadline.astimezone(ZoneInfo(series.timezone))
-    why = f"the pipeline had published nothing for {delivery.day} before the deadline {local:%Y-%m-%d %H:%M %Z}"
-    if at > delivery.deadline:
-        why += f", and the guard came late, at {at.astimezone(local.tzinfo):%Y-%m-%d %H:%M %Z}"
+    why = _why(series, delivery, at=at)
     run: ForecastRun | None = None
     try:
         found = fallback(series, delivery, issue_time=issue_time, why=why)
@@ -133,16 +133,38 @@ def _stand_in(series: Series, delivery: Delivery, *, at: datetime) -> DeadlineRe
         (run,) = store_runs([found])
         outcome, reason = Outcome.GUARDED, run.reason
         message = f"The guard published run {run.pk} ({run.get_rung_display().lower()}) for {delivery.day}: {reason}."
-    evaluate_forecasts(AlertRule.Signal.DEADLINE_NEAR, series, failing=True, message=message, at=at)
-    # A minute later than the guard's own run: what the pipeline then publishes is the newer of the two.
-    request_publication(
-        series,
-        key=f"deadline-{series.slug}-{delivery.day}",
-        reason=f"Deadline: {why}",
-        by=None,
-        at=issue_time + timedelta(minutes=1),
-    )
+    _tell(series, delivery, failing=True, message=message, at=at)
+    with or_logged(f"Airflow could not be asked for a forecast of {series} for {delivery.day}"):
+        # A minute later than the guard's own run: what the pipeline then publishes is the newer of the two.
+        request_publication(
+            series,
+            key=f"deadline-{series.slug}-{delivery.day}",
+            reason=f"Deadline: {why}",
+            by=None,
+            at=issue_time + timedelta(minutes=1),
+        )
+    if run is None and at < delivery.deadline:
+        return None
     return _record(series, delivery, outcome, run=run, reason=reason, at=at)
+
+
+def _why(series: Series, delivery: Delivery, *, at: datetime) -> str:
+    zone = ZoneInfo(series.timezone)
+    deadline, now = (f"{time.astimezone(zone):%Y-%m-%d %H:%M %Z}" for time in (delivery.deadline, at))
+    why = f"the pipeline had published nothing for {delivery.day} before the deadline {deadline}"
+    if at > delivery.deadline:
+        why += f", nor by {now}, when the guard looked"
+    newest = newest_of_pipeline(series, at=at)
+    if newest is not None and newest.valid_until < delivery.end:
+        until = newest.valid_until.astimezone(zone)
+        why += f"; the pipeline's newest run, {newest.pk}, covers only until {until:%Y-%m-%d %H:%M %Z}"
+    return why
+
+
+def _tell(series: Series, delivery: Delivery, *, failing: bool, message: str, at: datetime) -> None:
+    occasion, signal = delivery.day.isoformat(), AlertRule.Signal.DEADLINE_NEAR
+    with or_logged(f"Nobody could be told: {message}"):
+        evaluate_forecasts(signal, series, failing=failing, message=message, at=at, occasion=occasion)
 
 
 def _record(

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q
 
 from portal.forecasts.deadlines.clock import DAY, Delivery, GateClosure
-from portal.forecasts.models import ForecastRun, PublicationDeadline
+from portal.forecasts.models import DeadlineRecord, ForecastRun, PublicationDeadline
 from portal.forecasts.queries import runs
 from portal.series.models import Series
 
@@ -47,6 +47,18 @@ def published_for(delivery: Delivery, *, series: Series, gate: GateClosure, at: 
     previous = gate.delivery(delivery.day - DAY).deadline
     issued = runs().filter(series=series, issue_time__gt=previous, issue_time__lte=at)
     return issued.filter(covering(delivery)).exclude(publisher=ForecastRun.Publisher.GUARD).first()
+
+
+def newest_of_pipeline(series: Series, *, at: datetime) -> ForecastRun | None:
+    """The last run that the pipeline issued by a time, whatever it covers."""
+    return runs().filter(series=series, issue_time__lte=at, publisher=ForecastRun.Publisher.PIPELINE).first()
+
+
+def stand_in(delivery: Delivery, *, series: Series) -> ForecastRun | None:
+    """The fallback that the guard has published for a delivery day."""
+    guarded = DeadlineRecord.objects.filter(series=series, outcome=DeadlineRecord.Outcome.GUARDED)
+    record = guarded.filter(delivery_day=delivery.day).select_related("run").first()
+    return record.run if record is not None else None
 
 
 def covering(delivery: Delivery) -> Q:

@@ -88,7 +88,8 @@ class Migration(migrations.Migration):
                     "days_ahead",
                     models.PositiveSmallIntegerField(
                         default=1,
-                        help_text="The delivery day is so many local days after that of the gate closure",
+                        help_text="The delivery day is so many local days after that of the gate closure; the pipeline's horizon"
+                        " must reach to its end",
                         validators=[django.core.validators.MaxValueValidator(7)],
                     ),
                 ),
@@ -125,7 +126,8 @@ class Migration(migrations.Migration):
                     "days_ahead",
                     models.PositiveSmallIntegerField(
                         default=1,
-                        help_text="The delivery day is so many local days after that of the gate closure",
+                        help_text="The delivery day is so many local days after that of the gate closure; the pipeline's horizon"
+                        " must reach to its end",
                         validators=[django.core.validators.MaxValueValidator(7)],
                     ),
                 ),

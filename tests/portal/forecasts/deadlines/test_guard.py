@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from portal.alerts.models import Alert, OutboxMessage
 from portal.core.columns import to_datetime
@@ -20,6 +21,10 @@ from tests.portal.forecasts.deadlines.conftest import DAY, DEADLINE, GUARD, HOUR
 
 History = Callable[..., None]
 PublishDay = Callable[..., ForecastRun]
+REFUSE_MAILS = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON alerts_outboxmessage FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
 pytestmark = pytest.mark.usefixtures("deadline")
 
 
@@ -136,7 +141,7 @@ def test_a_run_that_is_not_of_the_day_resolves_nothing(
 
 def test_where_nothing_is_possible_the_deadline_is_missed_and_the_alert_says_why(history: History) -> None:
     history(days=10)
-    guard_deadlines(at=GUARD)
+    guard_deadlines(at=DEADLINE)
     record = the_record()
     assert (record.outcome, record.run) == ("missed", None)
     assert record.reason.endswith("seasonal_naive: less than two weeks of the load are known")
@@ -144,22 +149,114 @@ def test_where_nothing_is_possible_the_deadline_is_missed_and_the_alert_says_why
     assert DagRunRequest.objects.count() == 1
 
 
-def test_the_next_day_in_order_resolves_the_alert_of_the_day_before(history: History, publish_day: PublishDay) -> None:
+@pytest.mark.parametrize(
+    ("start", "title"),
+    [(None, "published after all"), (START + DAY, "published in time again")],
+    ids=["the rest of the day before too", "the next day alone"],
+)
+def test_the_next_day_in_order_resolves_the_alert_of_the_day_before(
+    history: History, publish_day: PublishDay, start: datetime | None, title: str
+) -> None:
     history()
     guard_deadlines(at=GUARD)
     Alert.objects.update(fired_at=GUARD)
     publish_day(GUARD + DAY - HOUR, hours=12)
     assert Alert.objects.get().state == "firing"
-    publish_day(GUARD + DAY - HOUR / 2)
+    publish_day(GUARD + DAY - HOUR / 2, start=start)
     guard_deadlines(at=GUARD + DAY)
     assert Alert.objects.get().state == "resolved"
+    assert OutboxMessage.objects.get(kind="resolved").subject.endswith(title)
+
+
+def test_a_second_guarded_day_mails_again(history: History) -> None:
+    history()
+    guard_deadlines(at=GUARD)
+    guard_deadlines(at=GUARD + DAY)
+    assert [record.outcome for record in DeadlineRecord.objects.all()] == ["guarded", "guarded"]
+    assert "2014-11-05" in Alert.objects.get().message
+    assert [mail.kind for mail in OutboxMessage.objects.all()] == ["fired", "fired"]
+
+
+def test_while_the_deadline_is_ahead_a_guard_with_nothing_to_publish_tells_once_and_tries_on(history: History) -> None:
+    history(days=10)
+    beats = [guard_deadlines(at=GUARD + number * MINUTE) for number in range(3)]
+    assert beats == [[], [], []]
+    assert Alert.objects.get().message.startswith("Nothing could be published for 2014-11-04")
+    assert OutboxMessage.objects.count() == DagRunRequest.objects.count() == 1
+    (record,) = guard_deadlines(at=DEADLINE + MINUTE)
+    assert record.outcome == "missed"
+    assert OutboxMessage.objects.count() == DagRunRequest.objects.count() == 1, "it is the same day"
+
+
+def test_load_that_comes_before_the_deadline_lets_the_guard_publish_after_all(history: History) -> None:
+    guard_deadlines(at=GUARD)
+    history()
+    (record,) = guard_deadlines(at=GUARD + MINUTE)
+    assert record.outcome == "guarded"
+    assert "The guard published run" in Alert.objects.get().message
+
+
+def test_a_run_of_the_pipeline_before_the_deadline_meets_it_though_the_guard_had_nothing(
+    publish_day: PublishDay,
+) -> None:
+    guard_deadlines(at=GUARD)
+    run = publish_day(GUARD + MINUTE, start=GUARD + 30 * MINUTE)
+    guard_deadlines(at=GUARD + 2 * MINUTE)
+    assert (the_record().outcome, the_record().run) == ("met", run)
+    assert Alert.objects.get().state == "resolved"
+    assert OutboxMessage.objects.get(kind="resolved").subject.endswith("published after all")
+
+
+def test_the_run_of_yesterday_does_not_resolve_an_alert_about_tomorrow(
+    history: History, publish_day: PublishDay
+) -> None:
+    history()
+    guard_deadlines(at=GUARD)
+    DeadlineRecord.objects.update(run=None, outcome="missed")
+    Alert.objects.update(occasion="2014-11-05")
+    publish_day(GUARD + MINUTE, start=GUARD + 30 * MINUTE)
+    assert Alert.objects.get().state == "firing"
+
+
+def test_the_reason_says_how_far_the_pipeline_reaches_where_that_is_too_short(
+    publish_day: PublishDay, history: History
+) -> None:
+    history()
+    run = publish_day(hours=24)
+    guard_deadlines(at=GUARD)
+    assert f"; the pipeline's newest run, {run.pk}, covers only until 2014-11-04 10:30 AEDT" in the_record().reason
+
+
+def test_a_mail_that_cannot_be_written_keeps_neither_the_fallback_nor_the_request_back(
+    history: History, caplog: pytest.LogCaptureFixture
+) -> None:
+    history()
+    with connection.cursor() as cursor:
+        cursor.execute(REFUSE_MAILS)
+    guard_deadlines(at=GUARD)
+    assert (the_record().outcome, DagRunRequest.objects.count()) == ("guarded", 1)
+    assert not Alert.objects.exists()
+    assert "Nobody could be told: The guard published run" in caplog.text
+
+
+def test_a_mail_that_cannot_be_written_keeps_neither_the_pipelines_run_nor_its_record_back(
+    history: History, publish_day: PublishDay
+) -> None:
+    history()
+    guard_deadlines(at=GUARD)
+    with connection.cursor() as cursor:
+        cursor.execute(REFUSE_MAILS)
+    publish_day(GUARD + DAY - HOUR)
+    assert ForecastRun.objects.count() == 2
+    assert [record.outcome for record in guard_deadlines(at=GUARD + DAY)] == ["met"]
+    assert Alert.objects.get().state == "firing"
 
 
 def test_a_guard_that_was_away_acts_late_and_says_so(history: History) -> None:
     history()
     guard_deadlines(at=DEADLINE + 20 * HOUR)
     run = ForecastRun.objects.get()
-    assert "and the guard came late, at 2014-11-04 08:00 AEDT" in run.reason
+    assert "nor by 2014-11-04 08:00 AEDT, when the guard looked" in run.reason
     assert (run.valid_from, run.valid_until) == (DEADLINE + 20 * HOUR, START + DAY)
     assert the_record().outcome == "guarded"
 
@@ -170,6 +267,8 @@ def test_what_was_published_only_after_the_deadline_is_missed_though_it_is_there
     record = the_record()
     assert (record.outcome, record.run) == ("missed", run)
     assert "after the deadline" in record.reason
+    assert record.reason in Alert.objects.get().message
+    assert OutboxMessage.objects.get().kind == "fired"
 
 
 def test_a_day_that_is_over_is_left_alone_and_those_that_are_not_come_beat_by_beat(history: History) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import signal
 import subprocess
@@ -13,9 +14,11 @@ from threading import Barrier
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
 
 from portal.alerts.models import Alert
+from portal.forecasts.deadlines import operations
 from portal.forecasts.deadlines.operations import guard_deadlines
 from portal.forecasts.models import DeadlineRecord, ForecastRun, ForecastValue
 from portal.forecasts.operations import lock_ledger
@@ -64,6 +67,24 @@ def test_a_guard_that_waits_for_the_pipelines_writing_finds_the_deadline_met(
     assert (record.outcome, record.run) == ("met", run)
     assert ForecastRun.objects.get() == run
     assert not Alert.objects.exists()
+
+
+def test_a_writer_that_is_stuck_on_one_series_holds_the_guard_up_at_no_other(
+    series: Series,
+    operator: User,
+    make_series: Callable[..., Series],
+    history: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    history()
+    monkeypatch.setattr(operations, "LOCK_TIMEOUT", "200ms")
+    stuck = make_series("aurora", timezone="Australia/Melbourne")
+    noon = {"series": stuck, "gate_closure": datetime.time(12)}
+    operations.set_deadline(facts=noon, by=operator, at=GUARD - MINUTE)
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        lock_ledger([stuck])
+        (record,) = pool.submit(lambda: (guard_deadlines(at=GUARD), connections.close_all())).result(60)[0]
+    assert (record.series, record.outcome) == (series, "guarded")
 
 
 def test_a_guard_killed_within_its_transaction_has_done_nothing_and_the_next_beat_does_it_once(

@@ -8,15 +8,19 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from django.contrib.auth.models import User
+from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
+from portal.forecasts.dashboard import card_of
 from portal.forecasts.deadlines.operations import guard_deadlines
 from portal.forecasts.models import DeadlineRecord, ForecastRun, PublicationDeadline
+from portal.forecasts.operations import publish_forecasts
 from portal.series.models import Series
-from tests.portal.forecasts.deadlines.conftest import GUARD
+from portal.series.queries import series_with_details
+from tests.portal.forecasts.deadlines.conftest import DAY, DEADLINE, GUARD, MINUTE
 
 DEADLINES, BULK = "/api/v1/publication-deadlines/", "/api/v1/forecasts/bulk/"
 
@@ -75,7 +79,7 @@ def test_what_is_no_deadline_is_refused_by_name(
 
 
 def test_records_are_listed_and_narrowed(api: APIClient, deadline: PublicationDeadline) -> None:
-    guard_deadlines(at=GUARD)
+    guard_deadlines(at=DEADLINE)
     (record,) = api.get("/api/v1/deadline-records/", {"outcome": "missed", "day_from": "2014-11-04"}).json()["results"]
     assert (record["series"], record["delivery_day"], record["run"]) == ("victoria", "2014-11-04", None)
     assert api.get("/api/v1/deadline-records/", {"day_to": "2014-11-04"}).json()["count"] == 0
@@ -156,3 +160,28 @@ def test_a_publication_says_how_long_before_the_deadline_it_is(
     (run,) = send(service, BULK, forecast(issued=GUARD)).json()["runs"]
     assert run["deadline"] == "2014-11-03T01:00:00Z"
     assert run["minutes_before"] < 0, "years late, by the clock of this machine"
+
+
+def test_a_run_that_is_published_again_says_how_long_before_the_deadline_it_was_the_first_time(
+    deadline: PublicationDeadline, make_user: Callable[..., User], forecast: Callable[..., pa.Table]
+) -> None:
+    table, by = forecast(issued=GUARD), make_user("service", "pipeline-2")
+    (first,) = publish_forecasts(table, by=by, at=GUARD)
+    (again,) = publish_forecasts(table, by=by, at=GUARD + 30000 * DAY)
+    published_at = ForecastRun.objects.get().published_at
+    assert (first.status, first.minutes_before) == ("created", 30)
+    assert (again.status, again.minutes_before) == ("unchanged", (DEADLINE - published_at) // MINUTE)
+
+
+def test_the_overview_says_that_a_fallback_is_out_for_the_next_deadline(
+    deadline: PublicationDeadline, history: Callable[..., None]
+) -> None:
+    series = series_with_details().get()
+    history()
+    guard_deadlines(at=GUARD)
+    card = card_of(series, at=GUARD)
+    assert (card.delivered, card.stand_in) == (None, ForecastRun.objects.get(publisher="guard"))
+    page = render_to_string("admin/index.html", {"gridcast_cards": [card]})
+    assert "a fallback of the guard is out" in page
+    assert "not published yet" not in page
+    assert card_of(series, at=DEADLINE).stand_in is None, "that of the next day"
