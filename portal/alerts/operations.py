@@ -180,8 +180,7 @@ def evaluate_ingest_run(run: IngestRun, *, at: datetime) -> None:
     # A rule that was disabled or narrowed since still has its open alert resolved.
     rules = AlertRule.objects.filter(scope | Q(pk__in=open_here.values("rule")))
     for rule in rules.select_for_update(no_key=True).order_by("pk"):
-        asked = rule.enabled and rule.signal == AlertRule.Signal.INGEST_FAILED
-        in_scope = asked and rule.source_id in (None, run.source_id)
+        in_scope = rule.enabled and rule.source_id in (None, run.source_id)
         alert = open_here.filter(rule=rule).select_related("latest_ingest").first()
         if run.state == run.State.FAILED:
             if alert is not None:

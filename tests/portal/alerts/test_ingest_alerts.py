@@ -71,16 +71,6 @@ def api(operator: User, client_of: Callable[[User], APIClient]) -> APIClient:
     return client_of(operator)
 
 
-def test_a_rule_that_was_made_one_on_checks_resolves_its_open_alert_and_fires_none_on_ingests(
-    ingest: Ingest, ingest_rule: AlertRule
-) -> None:
-    ingest()
-    AlertRule.objects.filter(pk=ingest_rule.pk).update(signal="check_failed")
-    ingest("done", as_of=AT + HOUR)
-    ingest(as_of=AT + 2 * HOUR)
-    assert Alert.objects.get().state == "resolved"
-
-
 def test_a_failed_ingest_fires_an_alert_about_its_source_and_writes_a_mail(
     ingest: Ingest, ingest_rule: AlertRule, source: Source
 ) -> None:
