@@ -10,7 +10,6 @@ judged: one that has become worse raises an alert and starts *train_models*, unl
 
 from typing import Any
 
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import dag, task
 
 from include.assets import DRIFT, OBSERVATIONS
@@ -49,12 +48,16 @@ def score_forecasts() -> None:
         with airflow_run() as run:
             outlet_events[DRIFT].extra = drifted(run.portal, batches)
 
+    @task(trigger_rule="none_failed")
+    def confirm() -> None:
+        """The last task stands for the run, which fails where a batch did."""
+
     batches = plan()
     scored = score.expand(batch=batches)
     asked = ask_for_training(batches)
-    confirm = EmptyOperator(task_id="confirm", trigger_rule="none_failed")
-    scored >> asked >> confirm
-    scored >> confirm
+    confirmed = confirm()
+    scored >> asked >> confirmed
+    scored >> confirmed
 
 
 score_forecasts()
