@@ -65,7 +65,12 @@ def request_publication(
     """Ask for a forecast of `series` from `at`, or from where its data end; None where there is nothing to go by."""
     issue_time = issue_time_after(series, at=at)
     if issue_time is None:
-        logger.warning("No forecast of %s is asked for (%s): it has no load that is recent enough.", series, reason)
+        logger.warning(
+            "No forecast of %s is asked for (%s): it has no load that is recent enough, or its champion was trained on "
+            "what became known after the last of it.",
+            series,
+            reason,
+        )
         return None
     conf = {"series": [series.slug], "as_of": issue_time.isoformat()}
     return request_dag_run("publish_forecasts", key=key, conf=conf, reason=reason, series=series, by=by, at=at)

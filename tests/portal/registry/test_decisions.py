@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -18,7 +18,7 @@ from portal.registry.operations import (
     approve_model,
     reject_model,
 )
-from portal.series.models import Series
+from portal.series.models import Observation, Series
 
 AT = datetime(2014, 11, 2, 9, tzinfo=UTC)
 Register = Callable[..., ModelVersion]
@@ -106,6 +106,25 @@ def test_what_is_decided_stays_decided(
     with pytest.raises(AlreadyDecided, match="only a candidate"):
         second(model, by=people["second_approver"], reason="second", at=AT)
     assert model.decisions.count() == 1
+
+
+@pytest.mark.parametrize(("later", "asked"), [(timedelta(0), 1), (timedelta(seconds=1), 0)])
+def test_a_champion_that_knows_what_came_after_the_archive_is_asked_for_no_forecast(
+    candidate: Register,
+    people: People,
+    loaded: Callable[[datetime], None],
+    caplog: pytest.LogCaptureFixture,
+    later: timedelta,
+    asked: int,
+) -> None:
+    end = AT - timedelta(days=3650)
+    loaded(end)
+    (known_at,) = Observation.objects.values_list("known_at", flat=True)
+    period = {"training_start": end - timedelta(days=300), "training_end": end - timedelta(hours=1)}
+    model = candidate(**period, data_cutoff=known_at + later)
+    approve_model(model, by=people["approver"], reason="good", at=AT)
+    assert DagRunRequest.objects.count() == asked
+    assert ("No forecast of victoria is asked for" in caplog.text) == (not asked)
 
 
 def test_an_approval_asks_for_a_publication_in_its_transaction(
