@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,6 +13,13 @@ from include.errors import PipelineError
 from include.inputs import Recipe, load_future, load_inputs
 from include.portal import Portal
 from include.settings import Settings
+
+if TYPE_CHECKING:
+    from forecasting import Forecaster
+
+
+LoadArtifact = Callable[..., "Forecaster"]
+"""`load_artifact`, or one that remembers."""
 
 
 class ModelFailed(PipelineError):
@@ -28,6 +35,7 @@ def model_forecast(
     issue_time: datetime,
     settings: Settings,
     weather_as_of: datetime | None = None,
+    load: LoadArtifact = load_artifact,
 ) -> pd.DataFrame:
     """MW by `index` (UTC) and quantile, from a history made as that of the model's training was.
 
@@ -43,7 +51,7 @@ def model_forecast(
             f"version {version['version']} was trained on what was known at {version['data_cutoff']}, "
             "after the issue time"
         )
-    model = load_artifact(version["artifact_uri"], sha256=version["artifact_sha256"])
+    model = load(version["artifact_uri"], sha256=version["artifact_sha256"])
     try:
         recipe = Recipe.of_evidence(version["evidence"])
     except Exception as error:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from include.errors import PipelineError
+from include.model_forecast import LoadArtifact
 from include.portal import Portal, PortalUnavailable
 from include.settings import Settings
 from include.tasks.reproduce import computed_again
@@ -26,6 +27,7 @@ def with_observed_weather(
     *,
     as_of: datetime,
     settings: Settings,
+    load: LoadArtifact,
 ) -> tuple[pd.Series | None, dict[str, Any]]:
     """The median of the run's model had it known the weather of the period, as observed and known at `as_of`.
 
@@ -45,7 +47,7 @@ def with_observed_weather(
         share = float(pd.DataFrame({name: observed[name].notna() for name in told & set(observed)}).mean().mean())
         if not share > 0:
             return None, {"skipped": "no weather of the period was observed"}
-        again = computed_again(portal, run, settings, weather_as_of=as_of)[0.5].reindex(index)
+        again = computed_again(portal, run, settings, weather_as_of=as_of, load=load)[0.5].reindex(index)
     except PortalUnavailable:
         raise
     except PipelineError as error:

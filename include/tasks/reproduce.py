@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from include.artifacts import load_artifact
 from include.baseline import naive_forecast
 from include.errors import Refusal
-from include.model_forecast import model_forecast
+from include.model_forecast import LoadArtifact, model_forecast
 from include.portal import Portal
 from include.settings import Settings
 from include.times import resolution_of
@@ -114,7 +115,12 @@ def _adjusted(original: pd.DataFrame, adjustment: dict[str, Any]) -> pd.DataFram
 
 
 def computed_again(
-    portal: Portal, run: Mapping[str, Any], settings: Settings, *, weather_as_of: datetime | None = None
+    portal: Portal,
+    run: Mapping[str, Any],
+    settings: Settings,
+    *,
+    weather_as_of: datetime | None = None,
+    load: LoadArtifact = load_artifact,
 ) -> pd.DataFrame:
     """A run of the library from its cut-off on, which is the issue time, or that of the earlier run issued again.
 
@@ -129,7 +135,7 @@ def computed_again(
         return naive_forecast(portal, series, index, known_at=moment, settings=settings)
     version = portal.model(run["model"]["id"])
     return model_forecast(
-        portal, series, version, index, issue_time=moment, settings=settings, weather_as_of=weather_as_of
+        portal, series, version, index, issue_time=moment, settings=settings, weather_as_of=weather_as_of, load=load
     )
 
 

@@ -14,11 +14,13 @@ from forecasting.errors import ForecastingError
 from include.baseline import naive_forecast
 from include.errors import PipelineError, Refusal
 from include.history import fingerprint
+from include.model_forecast import LoadArtifact
 from include.portal import Portal, PortalUnavailable
 from include.run import Run
 from include.scoring.attribution import with_observed_weather
 from include.scoring.external import external_forecast
 from include.scoring.figures import Judged, attributed, figures
+from include.scoring.remembered import RememberingPortal, remembering_load
 from include.scoring.stability import stability
 from include.settings import Settings
 from include.tasks.batch import for_each_series
@@ -73,6 +75,7 @@ def score_series(
     Raises:
         RunsNotScored: after the others are scored, naming each run that cannot be.
     """
+    portal, load_model = RememberingPortal(portal), remembering_load()
     series = portal.series(slug)
     due = portal.runs_due_for_scoring(slug, as_of=as_of)
     scores: list[dict[str, Any]] = []
@@ -80,7 +83,7 @@ def score_series(
     unsent = 0
     for run in due:
         try:
-            score = _score_run(portal, series, run, as_of=as_of, settings=settings)
+            score = _score_run(portal, series, run, as_of=as_of, settings=settings, load_model=load_model)
         except PortalUnavailable:
             raise
         except (PipelineError, ForecastingError, LookupError, TypeError, ValueError) as error:
@@ -102,7 +105,13 @@ def score_series(
 
 
 def _score_run(
-    portal: Portal, series: Mapping[str, Any], run: Mapping[str, Any], *, as_of: datetime, settings: Settings
+    portal: Portal,
+    series: Mapping[str, Any],
+    run: Mapping[str, Any],
+    *,
+    as_of: datetime,
+    settings: Settings,
+    load_model: LoadArtifact,
 ) -> dict[str, Any] | None:
     """The score of a run; None where no load is known."""
     values = portal.forecast_values(run["id"])
@@ -125,7 +134,9 @@ def _score_run(
     attribution: dict[str, Any] = {}
     if load.notna().all():
         index = pd.date_range(values.index[0], period["end"], freq=judged.resolution, inclusive="left")
-        again, attribution = with_observed_weather(portal, series, run, index, as_of=as_of, settings=settings)
+        again, attribution = with_observed_weather(
+            portal, series, run, index, as_of=as_of, settings=settings, load=load_model
+        )
         if again is not None:
             judged = replace(judged, with_observed_weather=again)
             attribution |= attributed(judged, again)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from include.portal import Portal
 from include.run import Run
+from include.scoring.remembered import remembering_load
 from include.settings import Settings
 from include.tasks.drift import NoDrift, drifted
 from include.tasks.ingest import Ingested
@@ -26,6 +28,7 @@ from portal.series.models import Series
 from tests.include.facts import AIRFLOW, approve, publish_by_hand, training
 from tests.include.town import DAY, END, HALF_HOUR, catalog, readings
 from tests.include.weather import issues, store
+from tests.include.wire import Wire
 
 HOUR = timedelta(hours=1)
 ISSUE = END - 3 * DAY
@@ -182,6 +185,32 @@ def test_a_run_is_held_against_a_forecast_that_its_series_names_only_after_it_wa
     Series.objects.filter(slug="town").update(external_forecast=Series.objects.get(slug="operator"))
     assert score(as_of=END + DAY)["external"]["mae"] == pytest.approx(3)
     assert ForecastScore.objects.count() == 2
+
+
+def test_what_the_runs_of_a_series_share_is_asked_for_once(
+    ingested: Callable[..., None], portal: Portal, portal_of: Callable[..., Portal], options: Settings, wire: Wire
+) -> None:
+    ingested()
+    store(portal, issues(start=END - 21 * DAY))
+    run = published(portal, options, "regression")
+    publish_series(portal, "town", as_of=ISSUE + 12 * HOUR, settings=options)
+    through = portal_of("through the wire", url=wire.url)
+    scores = score_series(through, "town", as_of=END, settings=options, airflow=AIRFLOW)
+    assert ["model_mae" in score["attribution"] for score in scores] == [True, True]
+    asked = [seen.path.partition("?")[0] for seen in wire.seen]
+    for facts in ("series/town/", f"models/{run['model']['id']}/"):
+        assert [path for path in asked if path.endswith(f"/{facts}")] == [f"/api/v1/{facts}"]
+
+
+def test_a_loaded_model_serves_the_next_run_too(
+    ingested: Callable[..., None], portal: Portal, options: Settings, tmp_path: Path
+) -> None:
+    ingested()
+    version = portal.model(published(portal, options, "seasonal_naive")["model"]["id"])
+    load, facts = remembering_load(), {"sha256": version["artifact_sha256"]}
+    model = load(version["artifact_uri"], **facts)
+    shutil.rmtree(tmp_path / "artifacts")
+    assert load(version["artifact_uri"], **facts) is model
 
 
 def test_a_model_that_is_told_no_weather_ahead_has_no_part_of_the_error_from_it(

@@ -212,7 +212,6 @@ def test_the_run_of_yesterday_does_not_resolve_an_alert_about_tomorrow(
 ) -> None:
     history()
     guard_deadlines(at=GUARD)
-    DeadlineRecord.objects.update(run=None, outcome="missed")
     Alert.objects.update(occasion="2014-11-05")
     publish_day(GUARD + MINUTE, start=GUARD + 30 * MINUTE)
     assert Alert.objects.get().state == "firing"
