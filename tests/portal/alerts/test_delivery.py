@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from django.utils import timezone
 from portal.alerts import outbox
 from portal.alerts.models import AlertRule, OutboxMessage
 from portal.alerts.tasks import sweep_outbox
+from portal.config.celery import app
 from portal.core.outbox import LEASE
 from portal.quality.models import CheckRun
 
@@ -56,28 +58,23 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def worker(mail_server: MailServer) -> Iterator[subprocess.Popen[str]]:
+def worker(mail_server: MailServer, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A Celery worker of the portal in a process of its own; ready when it says so."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "portal.config.celery", "worker", "--pool=solo", "--without-mingle",
-         "--without-gossip", "--loglevel=INFO"],
-        env=environment(EMAIL_URL=f"smtp://127.0.0.1:{mail_server.port}"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    log = []
-    for line in process.stdout:
-        log.append(line)
-        if " ready." in line:
-            break
-    else:
-        pytest.fail("The worker did not start:\n" + "".join(log))
+    app.control.purge()  # what other tests asked of a worker that was not there
+    log = tmp_path / "worker.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "portal.config.celery", "worker", "--pool=solo", "--without-mingle",
+             "--without-gossip", "--loglevel=INFO"],
+            env=environment(EMAIL_URL=f"smtp://127.0.0.1:{mail_server.port}"),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, seconds=60)
+    assert process.poll() is None, f"The worker did not start:\n{log.read_text()}"
     yield process
     process.kill()
     process.wait(timeout=20)
-    process.stdout.close()
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 20) -> None:
@@ -88,7 +85,7 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 20) -> None:
 
 
 def test_a_worker_mails_a_failed_check_within_seconds_and_is_replaceable_while_it_sends(
-    check: Check, rule: AlertRule, mail_server: MailServer, worker: subprocess.Popen[str]
+    check: Check, rule: AlertRule, mail_server: MailServer, worker: subprocess.Popen[bytes]
 ) -> None:
     """First a mail that goes well; then the worker is killed in the middle of the next, which another try delivers."""
     check("failed")
