@@ -74,7 +74,7 @@ def run_main_job(stack: Stack, *, progress: Progress, replays: Sequence[Replay] 
         ):
             approvals = [approve_best(approver, each.series) for each in replays]
             progress.tick(", ".join(approved.model for approved in approvals))
-        with progress.step("publish by the new champions, as the portal asks Airflow to"):
+        with progress.step("publish as the portal asks after an approval"):
             job.wait_for_publications([approved.series for approved in approvals if approved.now])
         with progress.step("ingest what became known since"):
             ingested = job.run_all(
