@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-WIDTH, HEIGHT = 760, 280
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 46
-STYLES = (("#2563eb", ""), ("#d97706", "7 4"), ("#64748b", "2 4"))
-"""Colour and dashes per line: they differ in both, for print and for eyes that see few colours."""
+from portal.core.line_svg import LEFT, RIGHT, STYLES, TOP, WIDTH, along, legend, levels
+
+HEIGHT, BOTTOM = 280, 46
 HOURS = (1, 2, 3, 6, 12, 24, 48, 96, 168)
 """Steps of an axis of hours."""
 
@@ -58,16 +57,8 @@ def line_chart(
     def y_at(y: float) -> str:
         return f"{HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM):.1f}"
 
-    grid = format_html_join(
-        "",
-        '<line x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor" stroke-opacity=".15"/>'
-        '<text x="{}" y="{}" dy=".32em" text-anchor="end">{}</text>',
-        ((LEFT, WIDTH - RIGHT, y_at(y), y_at(y), LEFT - 8, y_at(y), _label(y)) for y in y_ticks),
-    ) + format_html_join(
-        "",
-        '<text x="{}" y="{}" text-anchor="middle">{}</text>',
-        ((x_at(x), HEIGHT - BOTTOM + 18, _label(x)) for x in x_ticks),
-    )
+    marks = along(((x_at(x), _label(x)) for x in x_ticks), y=HEIGHT - BOTTOM + 18)
+    grid = levels((y_at(y), _label(y)) for y in y_ticks) + marks
     drawn = format_html_join(
         "",
         '<polyline fill="none" stroke="{}" stroke-width="2" stroke-dasharray="{}" points="{}"/>{}',
@@ -85,15 +76,6 @@ def line_chart(
             for line, (colour, dashes) in zip(lines, STYLES, strict=False)
         ),
     )
-    legend = format_html_join(
-        "",
-        '<line x1="{}" x2="{}" y1="14" y2="14" stroke="{}" stroke-width="2" stroke-dasharray="{}"/>'
-        '<text x="{}" y="14" dy=".32em">{}</text>',
-        (
-            (x, x + 26, colour, dashes, x + 32, line.name)
-            for x, line, (colour, dashes) in zip((LEFT, LEFT + 220, LEFT + 440), lines, STYLES, strict=False)
-        ),
-    )
     return format_html(
         '<svg class="gc-chart" viewBox="0 0 {w} {h}" role="img" font-size="12" fill="currentColor">'
         "<title>{title}</title>{grid}{drawn}{legend}"
@@ -104,7 +86,7 @@ def line_chart(
         title=title,
         grid=grid,
         drawn=drawn,
-        legend=legend,
+        legend=legend([line.name for line in lines]),
         xm=(LEFT + WIDTH - RIGHT) // 2,
         xy=HEIGHT - 8,
         ym=(TOP + HEIGHT - BOTTOM) // 2,

@@ -11,10 +11,9 @@ from itertools import groupby
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-WIDTH, HEIGHT = 760, 240
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 30
-STYLES = (("#2563eb", ""), ("#d97706", "7 4"), ("#64748b", "2 4"))
-"""Colour and dashes per line: they differ in both, for print and for eyes that see few colours."""
+from portal.core.line_svg import LEFT, RIGHT, STYLES, TOP, WIDTH, along, legend, levels
+
+HEIGHT, BOTTOM = 240, 30
 MOST_DATES = 8
 
 
@@ -41,30 +40,13 @@ def daily_chart(days: Sequence[date], lines: Sequence[Daily], *, title: str, uni
     def y(value: float) -> str:
         return f"{HEIGHT - BOTTOM - value / high * (HEIGHT - TOP - BOTTOM):.1f}"
 
-    levels = [number * step for number in range(round(high / step) + 1)]
-    grid = format_html_join(
-        "",
-        '<line x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor" stroke-opacity=".15"/>'
-        '<text x="{}" y="{}" dy=".32em" text-anchor="end">{}</text>',
-        ((LEFT, WIDTH - RIGHT, y(level), y(level), LEFT - 8, y(level), f"{level:,.6g}") for level in levels),
-    ) + format_html_join(
-        "",
-        '<text x="{}" y="{}" text-anchor="middle">{}</text>',
-        ((x(number), HEIGHT - 8, f"{days[number]:%d %b}") for number in _dated(len(days))),
-    )
+    ticks = [number * step for number in range(round(high / step) + 1)]
+    dates = along(((x(number), f"{days[number]:%d %b}") for number in _dated(len(days))), y=HEIGHT - 8)
+    grid = levels((y(tick), f"{tick:,.6g}") for tick in ticks) + dates
     drawn = format_html_join(
         "",
         "{}{}",
         (_drawn(line, style, days, x, y) for line, style in zip(lines, STYLES, strict=False)),
-    )
-    legend = format_html_join(
-        "",
-        '<line x1="{}" x2="{}" y1="14" y2="14" stroke="{}" stroke-width="2" stroke-dasharray="{}"/>'
-        '<text x="{}" y="14" dy=".32em">{}</text>',
-        (
-            (at, at + 26, colour, dashes, at + 32, line.name)
-            for at, line, (colour, dashes) in zip((LEFT, LEFT + 220, LEFT + 440), lines, STYLES, strict=False)
-        ),
     )
     return format_html(
         '<svg class="gc-chart" viewBox="0 0 {} {}" role="img" font-size="12" fill="currentColor"><title>{}</title>'
@@ -74,7 +56,7 @@ def daily_chart(days: Sequence[date], lines: Sequence[Daily], *, title: str, uni
         title,
         grid,
         drawn,
-        legend,
+        legend([line.name for line in lines]),
         unit,
     )
 
