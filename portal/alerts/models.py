@@ -231,18 +231,8 @@ class OutboxMessage(OutboxEntry):
     enqueued_at = models.DateTimeField()
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    class Meta:
+    class Meta(OutboxEntry.Meta):
         ordering = ("-enqueued_at", "-pk")
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(claim__isnull=True, leased_until__isnull=True)
-                | Q(claim__isnull=False, leased_until__isnull=False),
-                name="alerts_claim_has_a_lease",
-            ),
-        )
-        indexes = (
-            models.Index(fields=("next_attempt_at",), condition=Q(sent_at__isnull=True), name="alerts_outbox_due"),
-        )
 
     def __str__(self) -> str:
         return f"{self.subject} → {self.recipient}"

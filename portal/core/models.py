@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 
@@ -42,6 +43,18 @@ class OutboxEntry(models.Model):
 
     class Meta:
         abstract = True
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(claim__isnull=True, leased_until__isnull=True)
+                | Q(claim__isnull=False, leased_until__isnull=False),
+                name="%(app_label)s_claim_has_a_lease",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("next_attempt_at",), condition=Q(sent_at__isnull=True), name="%(app_label)s_outbox_due"
+            ),
+        )
 
     @property
     def delivery(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
 
 from portal.core.models import OutboxEntry
 
@@ -30,20 +29,10 @@ class DagRunRequest(OutboxEntry):
     requested_at = models.DateTimeField()
     remark = models.TextField(blank=True, help_text="What Airflow said when it took it")
 
-    class Meta:
+    class Meta(OutboxEntry.Meta):
         ordering = ("-requested_at", "-pk")
         verbose_name = "run asked of Airflow"
         verbose_name_plural = "runs asked of Airflow"
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(claim__isnull=True, leased_until__isnull=True)
-                | Q(claim__isnull=False, leased_until__isnull=False),
-                name="pipeline_claim_has_a_lease",
-            ),
-        )
-        indexes = (
-            models.Index(fields=("next_attempt_at",), condition=Q(sent_at__isnull=True), name="pipeline_outbox_due"),
-        )
 
     def __str__(self) -> str:
         return f"{self.dag_id} {self.run_id}"
