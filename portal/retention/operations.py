@@ -14,7 +14,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.db.models import Max, Min, QuerySet, Sum
+from django.db.models import Count, Max, Min, QuerySet, Sum
 
 from portal.core.permissions import require
 from portal.quality.models import CheckRun
@@ -188,8 +188,8 @@ def _count(outcome: RetentionOutcome, kind: Kind, *, confirmed: bool) -> None:
     if kind in PIPELINE_KINDS:
         return
     due, time_field = _due(kind, outcome.cutoff)
-    span = due.order_by().aggregate(oldest=Min(time_field), newest=Max(time_field))
-    outcome.found, outcome.oldest, outcome.newest = due.count(), span["oldest"], span["newest"]
+    span = due.order_by().aggregate(found=Count("*"), oldest=Min(time_field), newest=Max(time_field))
+    outcome.found, outcome.oldest, outcome.newest = span["found"], span["oldest"], span["newest"]
     outcome.total = due.model._default_manager.count()
     outcome.held = POLICIES[kind].braked and not confirmed and outcome.found * 2 > outcome.total
     if kind in RECORDS and RECORDS[kind].files:
