@@ -166,3 +166,9 @@ def plain_number(value: float) -> float | str | None:
 def _wrong_type(name: str, kind: Any, wanted: str) -> Problem:
     message = f"The column {name} is {kind}; send {wanted}."
     return Problem(message, errors=[{"field": name, "rule": "type", "message": message}])
+
+
+def arrays_of(table: pa.Table) -> tuple[Any, Any]:
+    """Valid times in microseconds since 1970, and values; a missing one is NaN."""
+    times_us = table.column("valid_time").cast(pa.int64()).to_numpy()
+    return times_us, table.column("value").to_numpy(zero_copy_only=False).astype(np.float64)

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from portal.core.columns import arrays_of
 from portal.forecasts.charts import Curve, forecast_chart
 from portal.forecasts.deadlines.clock import Delivery
 from portal.forecasts.deadlines.queries import deadline_of, published_for, stand_in
 from portal.forecasts.models import ForecastRun, ForecastScore
-from portal.forecasts.queries import latest_run, run_values
+from portal.forecasts.queries import grid_of, latest_run
 from portal.quality.models import CheckRun
 from portal.registry.models import ModelVersion
 from portal.series.models import QuarantinedRow, Series
@@ -85,27 +84,39 @@ def run_chart(run: ForecastRun, *, with_outcome: bool = False, before: ForecastR
     Of `before`, a run of the time before, the median is drawn beside it where the two overlap.
     """
     curve = curve_of(run)
+    return curve_chart(
+        run,
+        curve,
+        before=_within(curve_of(before), curve) if before is not None else None,
+        with_outcome=with_outcome,
+        title=f"Forecast of {run.series.name}, issued {run.issue_time:%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def curve_chart(
+    run: ForecastRun, curve: Curve, *, title: str, before: Curve | None = None, with_outcome: bool = False
+) -> SafeString:
+    """A forecast of the time of `run`, after the load that the run could have seen."""
     start = run.issue_time - HISTORY
     end = run.valid_until if with_outcome else run.issue_time
     as_of: datetime | None = None if with_outcome else run.issue_time
     history_us, history = arrays_of(observations(run.series, start=start, end=end, as_of=as_of))
     return forecast_chart(
         curve,
-        before=_within(curve_of(before), curve) if before is not None else None,
+        before=before,
         history_us=history_us,
         history=history,
         issue_time=run.issue_time,
         timezone=run.series.timezone,
         unit=run.series.unit,
-        title=f"Forecast of {run.series.name}, issued {run.issue_time:%Y-%m-%d %H:%M} UTC",
+        title=title,
     )
 
 
 def curve_of(run: ForecastRun) -> Curve:
     """The values of a run, as they are drawn."""
-    times_us, flat = arrays_of(run_values(run))
-    width = len(run.quantiles)
-    return Curve(times_us=times_us[::width], quantiles=run.quantiles, values=flat.reshape(-1, width))
+    times_us, values = grid_of(run)
+    return Curve(times_us=times_us, quantiles=run.quantiles, values=values)
 
 
 def _within(curve: Curve, other: Curve) -> Curve | None:
@@ -113,9 +124,3 @@ def _within(curve: Curve, other: Curve) -> Curve | None:
     if not inside.any():
         return None
     return Curve(times_us=curve.times_us[inside], quantiles=curve.quantiles, values=curve.values[inside])
-
-
-def arrays_of(table: pa.Table) -> tuple[Any, Any]:
-    """Valid times in microseconds since 1970, and values; a missing one is NaN."""
-    times_us = table.column("valid_time").cast(pa.int64()).to_numpy()
-    return times_us, table.column("value").to_numpy(zero_copy_only=False).astype(np.float64)

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from portal.core.columns import to_datetime
 from portal.core.copy import read_columns
+from portal.forecasts.incoming import Floats, Integers
 from portal.forecasts.models import ForecastRun
 from portal.series.models import Series
 
@@ -58,16 +59,21 @@ def run_values(run: ForecastRun) -> pa.Table:
     )
 
 
+def grid_of(run: ForecastRun) -> tuple[Integers, Floats]:
+    """Valid times in microseconds since 1970, and the values of shape (valid times, quantiles)."""
+    columns = read_columns(_VALUES, (run.pk,), types=_TYPES)
+    width = len(run.quantiles)
+    return columns["valid_time"][::width], columns["value"].reshape(-1, width)
+
+
 def values_by_time(run: ForecastRun) -> list[dict[str, Any]]:
     """One entry per valid time: `valid_time` (UTC), `local_time` (clock of the series), each quantile by its name."""
-    columns = read_columns(_VALUES, (run.pk,), types=_TYPES)
+    valid_us, values = grid_of(run)
     names = [quantile_name(quantile) for quantile in run.quantiles]
     zone = ZoneInfo(run.series.timezone)
-    rows = columns["value"].reshape(-1, len(names)).tolist()
-    times = map(to_datetime, columns["valid_time"][:: len(names)].tolist())
     return [
         {"valid_time": time, "local_time": time.astimezone(zone).isoformat(), **dict(zip(names, row, strict=True))}
-        for time, row in zip(times, rows, strict=True)
+        for time, row in zip(map(to_datetime, valid_us.tolist()), values.tolist(), strict=True)
     ]
 
 

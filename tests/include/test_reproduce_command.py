@@ -142,7 +142,7 @@ def guarded(run: ForecastRun, *, rung: str, delay: int) -> int:
     from portal.core.columns import to_us
     from portal.forecasts.incoming import IncomingRun
     from portal.forecasts.operations import lock_ledger, store_runs
-    from portal.forecasts.overrides.operations import grid_of
+    from portal.forecasts.queries import grid_of
 
     times, values = grid_of(run)
     is_copy = rung == "earlier_run"

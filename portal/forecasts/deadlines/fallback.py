@@ -6,20 +6,18 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pyarrow as pa
 
-from portal.core.columns import to_datetime
+from portal.core.columns import arrays_of, to_us
 from portal.forecasts.deadlines.clock import Delivery
 from portal.forecasts.deadlines.naive import HISTORY_WEEKS, TooLittleKnown, seasonal_naive
 from portal.forecasts.deadlines.queries import covering
 from portal.forecasts.incoming import IncomingRun
 from portal.forecasts.models import ForecastRun
-from portal.forecasts.queries import latest_run, run_values, runs
+from portal.forecasts.queries import grid_of, latest_run, runs
 from portal.series.models import Series
 from portal.series.queries import observations
 
 USUAL_LEVELS = (0.1, 0.5, 0.9)
-_EPOCH = to_datetime(0)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -47,21 +45,18 @@ def _earlier(series: Series, delivery: Delivery, *, issue_time: datetime) -> For
 
 
 def _go_on(run: ForecastRun, *, issue_time: datetime, why: str) -> IncomingRun:
-    table = run_values(run)
-    quantiles = np.array(run.quantiles)
-    valid_us = table.column("valid_time").cast(pa.int64()).to_numpy()[:: quantiles.size]
-    values = table.column("value").to_numpy().reshape(-1, quantiles.size)
-    ahead = valid_us >= _us(issue_time)
+    valid_us, values = grid_of(run)
+    ahead = valid_us >= to_us(issue_time)
     adjusted = f", as {run.adjusted_by} adjusted it" if run.rung == ForecastRun.Rung.OVERRIDE else ""
     return IncomingRun(
         series=run.series,
-        issue_us=_us(issue_time),
+        issue_us=to_us(issue_time),
         model=run.model,
-        cutoff_us=_us(run.data_cutoff),
+        cutoff_us=to_us(run.data_cutoff),
         rung=ForecastRun.Rung.EARLIER_RUN,
         reason=f"{why}; run {run.pk}, issued {run.issue_time:%Y-%m-%d %H:%M}Z, goes on{adjusted}",
         valid_us=valid_us[ahead],
-        quantiles=quantiles,
+        quantiles=np.array(run.quantiles),
         values=values[ahead],
         publisher=ForecastRun.Publisher.GUARD,
     )
@@ -69,15 +64,15 @@ def _go_on(run: ForecastRun, *, issue_time: datetime, why: str) -> IncomingRun:
 
 def _seasonal_naive(series: Series, delivery: Delivery, *, issue_time: datetime, why: str) -> IncomingRun:
     step = series.resolution // _MICROSECOND
-    begin, end = (-(-_us(time) // step) * step for time in (issue_time, delivery.end))
+    begin, end = (-(-to_us(time) // step) * step for time in (issue_time, delivery.end))
     target_us = np.arange(begin, end, step, dtype=np.int64)
     since = issue_time - timedelta(weeks=HISTORY_WEEKS)
-    known = observations(series, start=since, end=issue_time, as_of=issue_time)
+    known_us, known = arrays_of(observations(series, start=since, end=issue_time, as_of=issue_time))
     last = latest_run(series, as_of=issue_time)
     levels = tuple(last.quantiles) if last is not None else USUAL_LEVELS
     values = seasonal_naive(
-        known.column("valid_time").cast(pa.int64()).to_numpy(),
-        known.column("value").to_numpy(zero_copy_only=False),
+        known_us,
+        known,
         target_us,
         zone=ZoneInfo(series.timezone),
         step_us=step,
@@ -86,9 +81,9 @@ def _seasonal_naive(series: Series, delivery: Delivery, *, issue_time: datetime,
     )
     return IncomingRun(
         series=series,
-        issue_us=_us(issue_time),
+        issue_us=to_us(issue_time),
         model=None,
-        cutoff_us=_us(issue_time),
+        cutoff_us=to_us(issue_time),
         rung=ForecastRun.Rung.SEASONAL_NAIVE,
         reason=why,
         valid_us=target_us,
@@ -96,7 +91,3 @@ def _seasonal_naive(series: Series, delivery: Delivery, *, issue_time: datetime,
         values=values,
         publisher=ForecastRun.Publisher.GUARD,
     )
-
-
-def _us(time: datetime) -> int:
-    return (time - _EPOCH) // _MICROSECOND

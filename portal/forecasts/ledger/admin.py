@@ -17,8 +17,8 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
+from portal.core.columns import arrays_of
 from portal.forecasts.charts import Curve, forecast_chart
-from portal.forecasts.dashboard import arrays_of
 from portal.forecasts.ledger.forms import AskForm
 from portal.forecasts.ledger.queries import newest_values
 from portal.forecasts.models import ForecastRun

@@ -21,6 +21,7 @@ from portal.forecasts.overrides import operations
 from portal.forecasts.overrides.adjustments import AdjustmentRefused
 from portal.forecasts.overrides.forms import AdjustForm
 from portal.forecasts.overrides.preview import Preview, preview_of
+from portal.forecasts.queries import grid_of
 
 
 class AdjustableAdmin(ModelAdmin):
@@ -41,7 +42,7 @@ class AdjustableAdmin(ModelAdmin):
         """Ask for the adjustment, show what it does, and publish it when that is confirmed."""
         found, page = record_and_page(self, request, object_id, name="forecast run")
         run: ForecastRun = found
-        form = AdjustForm(request.POST or None, run=run, valid_us=operations.grid_of(run)[0])
+        form = AdjustForm(request.POST or None, run=run, valid_us=grid_of(run)[0])
         preview: Preview | None = None
         try:
             operations.require_newest(run)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
-import pyarrow as pa
 from django.contrib.auth.models import User
 from django.db import transaction
 
@@ -16,8 +15,8 @@ from portal.forecasts.incoming import LONGEST_REASON, IncomingRun
 from portal.forecasts.ledger.queries import newest_of_issue
 from portal.forecasts.models import ForecastRun
 from portal.forecasts.operations import lock_ledger, store_runs
-from portal.forecasts.overrides.adjustments import Adjustment, AdjustmentRefused, Floats, Integers, applied
-from portal.forecasts.queries import run_values, runs
+from portal.forecasts.overrides.adjustments import Adjustment, AdjustmentRefused, Integers, applied
+from portal.forecasts.queries import grid_of, runs
 
 OVERRIDE = "forecasts.override_forecastrun"
 
@@ -101,14 +100,6 @@ def _require_to_come(run: ForecastRun, adjustment: Adjustment, valid_us: Integer
         raise AdjustmentRefused(
             "start", "begun", f"Intervals that have begun since the forecast was published stay: begin at {first}."
         )
-
-
-def grid_of(run: ForecastRun) -> tuple[Integers, Floats]:
-    """Valid times in microseconds since 1970, and the values of shape (valid times, quantiles)."""
-    table = run_values(run)
-    width = len(run.quantiles)
-    values = table.column("value").to_numpy().reshape(-1, width)
-    return table.column("valid_time").cast(pa.int64()).to_numpy()[::width], values
 
 
 def require_newest(run: ForecastRun) -> None:

@@ -8,13 +8,12 @@ from datetime import datetime
 import numpy as np
 from django.utils.safestring import SafeString
 
-from portal.forecasts.charts import Curve, forecast_chart
-from portal.forecasts.dashboard import HISTORY, arrays_of, curve_of
+from portal.forecasts.charts import Curve
+from portal.forecasts.dashboard import curve_chart, curve_of
 from portal.forecasts.ledger.queries import local_times
 from portal.forecasts.models import ForecastRun
 from portal.forecasts.overrides.adjustments import Adjustment
 from portal.forecasts.overrides.operations import adjusted
-from portal.series.queries import observations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +33,8 @@ def preview_of(run: ForecastRun, adjustment: Adjustment, *, reason: str, at: dat
     changed = np.flatnonzero((after.values != before.values).any(axis=1))
     change = (after.medians - before.medians)[changed]
     local = local_times(made.valid_us[changed], run.series.timezone).to_pylist()
-    start = run.issue_time - HISTORY
-    history_us, history = arrays_of(observations(run.series, start=start, end=run.issue_time, as_of=run.issue_time))
-    chart = forecast_chart(
-        after,
-        before=before,
-        history_us=history_us,
-        history=history,
-        issue_time=run.issue_time,
-        timezone=run.series.timezone,
-        unit=run.series.unit,
-        title=f"Forecast of {run.series.name} before and after the adjustment",
-    )
+    title = f"Forecast of {run.series.name} before and after the adjustment"
+    chart = curve_chart(run, after, before=before, title=title)
     medians = before.medians[changed].tolist(), after.medians[changed].tolist()
     return Preview(
         chart=chart, rows=list(zip(local, *medians, change.tolist(), strict=True)), mean_change=float(change.mean())

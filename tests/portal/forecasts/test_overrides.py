@@ -20,7 +20,8 @@ from portal.core.columns import to_us
 from portal.core.permissions import NotPermitted
 from portal.forecasts.models import ForecastRun
 from portal.forecasts.overrides.adjustments import Adjustment, AdjustmentRefused, applied
-from portal.forecasts.overrides.operations import NotTheNewest, grid_of, override_run
+from portal.forecasts.overrides.operations import NotTheNewest, override_run
+from portal.forecasts.queries import grid_of
 from portal.series.models import Series
 from tests.portal.forecasts.ledgers import ISSUED, STEP, put_run
 
