@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -87,8 +88,8 @@ def tune(
         space: ranges by hyper-parameter; the default is `search_space(model.kind)`. A range that does not hold the
             model's own value is widened to it; what has no range stays as the model has it.
         training_rows: each trial trains on at most so many rows, the newest before its fold: bounds the cost.
-        seconds: start no further trial so long after the first, which is always judged. The result then depends on the
-            machine's speed; that of a study bounded by trials alone does not.
+        seconds: start no further trial so long after the search began; the first is always judged. The result then
+            depends on the machine's speed; that of a study bounded by trials alone does not.
         storage: folder in which the study is kept while it runs. The same call resumes it there, whatever stopped it;
             another history, preparation, model, library version or fold never does. A larger `trials` goes on where
             it ended.
@@ -223,13 +224,16 @@ def _run(
     done = len(_judged(study))
     if done >= trials:
         return
+    began = time.monotonic()
     prepare_next(done)
     if done == 0:
         if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
             study.enqueue_trial({name: model.parameters[name] for name in ranges})
         study.optimize(judge, n_trials=1, catch=(Exception,), callbacks=[after])
         done = 1
-    study.optimize(judge, n_trials=trials - done, timeout=seconds, catch=(Exception,), callbacks=[after])
+    left = None if seconds is None else seconds - (time.monotonic() - began)
+    if left is None or left > 0:
+        study.optimize(judge, n_trials=trials - done, timeout=left, catch=(Exception,), callbacks=[after])
 
 
 def _judge(trial: "optuna.Trial", model: Forecaster, ranges: Mapping[str, Range], parts: Sequence[_Fold]) -> float:
