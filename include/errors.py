@@ -61,9 +61,8 @@ class LibraryRefused(Refusal):
     """The forecasting library refused data or settings, in its own words."""
 
 
-def as_pipeline_error(error: Exception) -> PipelineError:
-    """The error itself, or the library's refusal as one of ours."""
-    return error if isinstance(error, PipelineError) else LibraryRefused(str(error))
+class Stumbled(PipelineError):
+    """An error that nobody foresaw, most likely a defect of ours; the message names its kind."""
 
 
 def raise_failures(failures: Sequence[tuple[str, PipelineError]]) -> None:

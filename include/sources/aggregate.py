@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from include.errors import SourceError, as_pipeline_error
+from include.errors import LibraryRefused, SourceError
 from include.sources.connector import Note, Part, Request
 from include.sources.parts import KINDS, no_rows, part_of
 from include.sources.resampling import resample
@@ -95,7 +95,7 @@ def _zone(
     try:
         added = aggregation(loads, weights, missing=missing)
     except ForecastingError as error:
-        raise as_pipeline_error(error) from error
+        raise LibraryRefused(str(error)) from error
     incomplete = int(added.missing.any(axis=1).sum())
     notes = []
     if incomplete:

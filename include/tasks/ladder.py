@@ -19,6 +19,7 @@ from include.inputs import horizon_index
 from include.model_forecast import model_forecast
 from include.portal import Portal, PortalUnavailable
 from include.settings import Settings
+from include.tasks.batch import as_pipeline_error
 
 _log = logging.getLogger(__name__)
 LONGEST_REASON = 2000
@@ -76,9 +77,10 @@ class Ladder:
                 given = give()
             except PortalUnavailable:
                 raise  # the whole task is tried again: an outage of a second is no reason for a worse forecast
-            except PipelineError as error:
-                _log.warning("%s: %s gives no forecast: %s", self._series["slug"], rung, error)
-                reasons.append(f"{rung}: {error}")
+            except Exception as error:  # noqa: BLE001  # whatever one stumbles over, there are others
+                failed = as_pipeline_error(error)
+                _log.warning("%s: %s gives no forecast: %s", self._series["slug"], rung, failed, exc_info=error)
+                reasons.append(f"{rung}: {failed}")
             else:
                 reason = "; ".join([*reasons, *([given.note] if given.note else [])])
                 return Forecast(rung, reason[:LONGEST_REASON], given.model_id, given.data_cutoff, given.table)

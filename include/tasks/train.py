@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from forecasting.errors import ForecastingError
 from include.artifacts import code_version, load_artifact, save_artifact
 from include.champion import backtest_beside_champion
-from include.errors import BadArtifact, PipelineError, StudyBusy, TrainingHeld, as_pipeline_error, raise_failures
+from include.errors import BadArtifact, StudyBusy, TrainingHeld, raise_failures
 from include.portal import Portal
 from include.run import Run
 from include.settings import Settings
-from include.tasks.batch import for_each_series
+from include.tasks.batch import as_pipeline_error, for_each_series
 from include.training_inputs import TrainingInputs
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def train_series(
     for kind in kinds:
         try:
             done.append(training.train(kind, checks))
-        except (PipelineError, ForecastingError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the other kinds need not wait for its repair
             _log.exception("%s: %s failed", slug, kind)
             failures.append((f"{slug} {kind}", as_pipeline_error(error)))
     raise_failures(failures)

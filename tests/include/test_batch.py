@@ -7,9 +7,9 @@ from datetime import datetime
 import pytest
 
 from forecasting.errors import SettingsError
-from include.errors import BatchFailed, BatchRefused, LibraryRefused, NothingKnown, PipelineError
+from include.errors import BatchFailed, BatchRefused, LibraryRefused, NothingKnown, PipelineError, Stumbled
 from include.portal import PortalUnavailable
-from include.tasks.batch import for_each_series
+from include.tasks.batch import as_pipeline_error, for_each_series
 from include.times import TimeUnclear
 from tests.include.town import END
 
@@ -40,6 +40,7 @@ def test_every_series_is_worked_on_in_order_with_the_batch_s_as_of_in_utc() -> N
         ({"a": SettingsError("no zone")}, LibraryRefused, "^no zone$"),
         ({"a": NothingKnown("no load"), "b": SettingsError("no zone")}, BatchRefused, "a: no load; b: no zone"),
         ({"a": NothingKnown("no load"), "b": PortalUnavailable("503")}, BatchFailed, "a: no load; b: 503"),
+        ({"a": NothingKnown("no load"), "c": KeyError("zone")}, BatchFailed, "a: no load; c: KeyError: 'zone'"),
     ],
 )
 def test_the_others_are_done_before_a_failure_is_raised(
@@ -51,11 +52,20 @@ def test_the_others_are_done_before_a_failure_is_raised(
     assert done == [slug for slug in "abc" if slug not in failures]
 
 
-def test_a_bug_is_not_taken_for_a_failure_of_one_series() -> None:
+def test_a_bug_that_one_series_runs_into_holds_up_no_other_and_keeps_its_cause() -> None:
     done: list[str] = []
-    with pytest.raises(ZeroDivisionError):
-        for_each_series(BATCH, worker(done, b=ZeroDivisionError("a bug")))  # type: ignore[arg-type]
-    assert done == ["a"]
+    bug = ZeroDivisionError("a bug")
+    with pytest.raises(Stumbled, match=r"^ZeroDivisionError: a bug$") as raised:
+        for_each_series(BATCH, worker(done, b=bug))  # type: ignore[arg-type]
+    assert done == ["a", "c"]
+    assert raised.value.__cause__ is bug
+
+
+def test_an_error_of_the_library_becomes_a_refusal_in_its_words() -> None:
+    assert str(as_pipeline_error(SettingsError("horizon '0h' must be positive"))) == "horizon '0h' must be positive"
+    assert isinstance(as_pipeline_error(SettingsError("")), LibraryRefused)
+    ours = PipelineError("ours")
+    assert as_pipeline_error(ours) is ours
 
 
 def test_an_as_of_without_an_offset_is_refused_before_any_work() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from forecasting.errors import SettingsError
 from include.errors import (
     BadArtifact,
     BatchFailed,
@@ -18,9 +17,7 @@ from include.errors import (
     NothingKnown,
     NothingToDo,
     NothingToPublish,
-    PipelineError,
     Refusal,
-    as_pipeline_error,
     raise_failures,
 )
 from include.portal import Conflict, InvalidRequest, NotFound, NotPermitted, Portal, PortalError, PortalUnavailable
@@ -61,13 +58,6 @@ def test_several_refusals_are_one_refusal_that_names_each() -> None:
 def test_a_failure_that_may_pass_makes_the_batch_one_to_try_again() -> None:
     with pytest.raises(BatchFailed, match="town: no load; village: 503"):
         raise_failures([("town", NothingKnown("no load")), ("village", PortalUnavailable("503"))])
-
-
-def test_an_error_of_the_library_becomes_a_refusal_in_its_words() -> None:
-    assert str(as_pipeline_error(SettingsError("horizon '0h' must be positive"))) == "horizon '0h' must be positive"
-    assert isinstance(as_pipeline_error(SettingsError("")), LibraryRefused)
-    ours = PipelineError("ours")
-    assert as_pipeline_error(ours) is ours
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +22,7 @@ from include.tasks.train import train_series
 from portal.forecasts.incoming import IncomingRun
 from portal.forecasts.operations import store_runs
 from portal.series.models import Series
-from tests.include.facts import AIRFLOW, approve, check_run, forecast_rows, publish_by_hand, roll_back
+from tests.include.facts import AIRFLOW, approve, check_run, forecast_rows, publish_by_hand, roll_back, training
 from tests.include.town import DAY, END, HALF_HOUR
 from tests.include.wire import CUT, Wire
 
@@ -155,6 +156,27 @@ def test_an_artifact_with_a_byte_changed_is_stepped_over(
     forecast = climb()
     assert forecast.rung == "seasonal_naive"
     assert forecast.reason.startswith("champion: ")
+
+
+class LockedStore(fsspec.AbstractFileSystem):  # type: ignore[misc]
+    """An object store that answers with an error of its own kind, as the client of S3 does without credentials."""
+
+    class NoCredentials(Exception):
+        pass
+
+    def ls(self, path: str, detail: bool = True, **_: object) -> list[str]:
+        raise self.NoCredentials(f"no credentials for {path}")
+
+
+def test_a_champion_whose_store_fails_in_a_way_of_its_own_is_stepped_over(
+    ingested: Callable[..., None], portal: Portal, climb: Climb
+) -> None:
+    ingested()
+    fsspec.register_implementation("locked", LockedStore, clobber=True)
+    approve(portal.register_model(training(artifact_uri="locked://models/town"))["id"])
+    forecast = climb()
+    assert forecast.rung == "seasonal_naive"
+    assert forecast.reason.startswith("champion: NoCredentials: no credentials for models/town; previous_champion: ")
 
 
 def test_an_earlier_run_says_which_one_goes_on(champion: Callable[..., int], climb: Climb, portal: Portal) -> None:
