@@ -105,6 +105,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep the outbox": {"task": "portal.alerts.tasks.sweep_outbox", "schedule": 60.0},
     "sweep the requests to Airflow": {"task": "portal.pipeline.tasks.sweep_dag_run_requests", "schedule": 60.0},
     # What a beat asked for while no worker was there, the next one asks for again.
+    "ask for forecasts ahead of their deadlines": {
+        "task": "portal.forecasts.tasks.ask_ahead_of_deadlines",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "guard the deadlines": {
         "task": "portal.forecasts.tasks.guard_deadlines",
         "schedule": 60.0,

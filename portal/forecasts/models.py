@@ -12,6 +12,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
+from portal.series.validators import validate_minutes
+
 
 class ForecastRun(models.Model):
     """One published forecast of one series.
@@ -210,8 +212,18 @@ class PublicationDeadline(models.Model):
         help_text="The delivery day is so many local days after that of the gate closure; the pipeline's horizon"
         " must reach to its end",
     )
+    publish_before = models.DurationField(
+        default=timedelta(hours=2),
+        null=True,
+        blank=True,
+        validators=[validate_minutes],
+        help_text="So long before the deadline Airflow is asked for the forecast of the day, if the series is "
+        "scheduled; empty: never, only its own schedule publishes",
+    )
     guard_before = models.DurationField(
-        default=timedelta(minutes=30), help_text="So long before the deadline the guard publishes a fallback"
+        default=timedelta(minutes=30),
+        validators=[validate_minutes],
+        help_text="So long before the deadline the guard publishes a fallback",
     )
     enabled = models.BooleanField(default=True)
     history = HistoricalRecords()
@@ -223,6 +235,13 @@ class PublicationDeadline(models.Model):
                 condition=Q(guard_before__gt=timedelta(0), guard_before__lte=timedelta(hours=12)),
                 name="forecasts_guard_within_half_a_day",
                 violation_error_message="The guard acts at most 12 hours before the deadline.",
+            ),
+            models.CheckConstraint(
+                condition=Q(publish_before=None)
+                | Q(publish_before__gt=F("guard_before"), publish_before__lte=timedelta(days=1)),
+                name="forecasts_publication_before_the_guard",
+                violation_error_message="The forecast is asked for before the guard acts, and at most 24 hours before"
+                " the deadline.",
             ),
         )
 

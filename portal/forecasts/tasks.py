@@ -6,6 +6,13 @@ from celery import shared_task
 from django.utils import timezone
 
 from portal.forecasts.deadlines import operations as deadlines
+from portal.forecasts.deadlines.ahead import ask_ahead
+
+
+@shared_task(ignore_result=True)
+def ask_ahead_of_deadlines() -> int:
+    """Each minute: ask Airflow for the forecasts whose deadlines are near."""
+    return len(ask_ahead(at=timezone.now()))
 
 
 @shared_task(ignore_result=True)

@@ -7,6 +7,9 @@ from django.db import models
 
 from portal.core.models import OutboxEntry
 
+RUN_ID_PREFIX = "portal__"
+"""Of the runs that the portal asks for; the DAG and what the run follows from come after it."""
+
 
 class DagRunRequest(OutboxEntry):
     """One run of a DAG that Airflow is asked for. Its run id is fixed here, so that asking twice starts one run."""

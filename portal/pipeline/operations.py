@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +12,11 @@ from django.db import transaction
 
 from portal.core.permissions import require
 from portal.pipeline.airflow import outbox
-from portal.pipeline.models import DagRunRequest
+from portal.pipeline.models import RUN_ID_PREFIX, DagRunRequest
 from portal.pipeline.queries import issue_time_after
 from portal.series.models import Series
 
+PUBLISH = "publish_forecasts"
 logger = logging.getLogger(__name__)
 
 
@@ -43,7 +44,7 @@ def request_dag_run(
     run's id, for which Airflow takes letters, digits and ``_.~:+-``. `conf` are the params of the run.
     """
     request, is_new = DagRunRequest.objects.get_or_create(
-        run_id=f"portal__{dag_id}__{key}",
+        run_id=f"{RUN_ID_PREFIX}{dag_id}__{key}",
         defaults={
             "dag_id": dag_id,
             "conf": dict(conf),
@@ -72,8 +73,16 @@ def request_publication(
             reason,
         )
         return None
-    conf = {"series": [series.slug], "as_of": issue_time.isoformat()}
-    return request_dag_run("publish_forecasts", key=key, conf=conf, reason=reason, series=series, by=by, at=at)
+    return request_publication_of([series], issue_time=issue_time, key=key, reason=reason, by=by, at=at)
+
+
+def request_publication_of(
+    series: Sequence[Series], *, issue_time: datetime, key: str, reason: str, by: User | None, at: datetime
+) -> DagRunRequest:
+    """Ask for forecasts of these series from one issue time, as one run."""
+    conf = {"series": [each.slug for each in series], "as_of": issue_time.isoformat()}
+    alone = series[0] if len(series) == 1 else None
+    return request_dag_run(PUBLISH, key=key, conf=conf, reason=reason, series=alone, by=by, at=at)
 
 
 def require_unsent(request: DagRunRequest) -> None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from portal.pipeline.models import RUN_ID_PREFIX, DagRunRequest
 from portal.registry.models import ModelVersion
 from portal.series.models import Series
 from portal.series.queries import newest_observation
 
 FRESH = timedelta(hours=48)
 """How old the newest load may be where a forecast begins: the default horizon of the pipeline."""
+
+
+def series_asked_for(dag_id: str, *, key_prefix: str) -> tuple[int, set[str]]:
+    """How many runs were asked for under keys that begin so, and the slugs of the series in their params."""
+    prefix = f"{RUN_ID_PREFIX}{dag_id}__{key_prefix}"
+    asked = DagRunRequest.objects.filter(run_id__startswith=prefix).values_list("conf", flat=True)
+    return len(asked), {slug for conf in asked for slug in conf.get("series", ())}
 
 
 def issue_time_after(series: Series, *, at: datetime) -> datetime | None:

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
-from portal.series.validators import DAY, validate_resolution, validate_timezone
+from portal.series.validators import DAY, validate_minutes, validate_resolution, validate_timezone
 
 
 class Series(models.Model):
@@ -161,7 +161,10 @@ class Source(models.Model):
     )
     options = models.JSONField(default=dict, help_text="What is read, and into which series")
     availability_delay = models.DurationField(
-        null=True, blank=True, help_text="An archive's rows are known this long after their interval; empty: live"
+        null=True,
+        blank=True,
+        validators=[validate_minutes],
+        help_text="An archive's rows are known this long after their interval; empty: live",
     )
     enabled = models.BooleanField(default=True)
     scheduled = models.BooleanField(default=True, help_text="Scheduled runs read this source")

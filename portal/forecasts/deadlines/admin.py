@@ -32,12 +32,21 @@ OUTCOMES = {
 class PublicationDeadlineAdmin(SimpleHistoryAdmin, ModelAdmin):
     """By when a forecast must be out; every edit stays in the history."""
 
-    list_display = ("series", "gate_closure", "clock", "days_ahead", "guard_before", "enabled", "next_deadline")
+    list_display = (
+        "series",
+        "gate_closure",
+        "clock",
+        "days_ahead",
+        "publish_before",
+        "guard_before",
+        "enabled",
+        "next_deadline",
+    )
     list_filter = ("enabled",)
     list_select_related = ("series",)
     search_fields = ("series__slug", "series__name")
     fieldsets = (
-        (None, {"fields": ("series", ("gate_closure", "days_ahead"), "guard_before", "enabled")}),
+        (None, {"fields": ("series", ("gate_closure", "days_ahead"), ("publish_before", "guard_before"), "enabled")}),
         ("What follows from it", {"fields": ("next_deadline",)}),
     )
     readonly_fields = ("next_deadline",)

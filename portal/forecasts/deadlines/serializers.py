@@ -15,11 +15,16 @@ class PublicationDeadlineSerializer(serializers.ModelSerializer[PublicationDeadl
     """By when the forecast of a delivery day must be out, on the clock of the series."""
 
     series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.filter(quantity="load"))
+    publish_before = DurationField(
+        required=False,
+        allow_null=True,
+        help_text="So long before the deadline Airflow is asked for the forecast: PT2H; null: never",
+    )
     guard_before = DurationField(required=False, help_text="So long before the deadline the guard acts: PT30M")
 
     class Meta:
         model = PublicationDeadline
-        fields = ("id", "series", "gate_closure", "days_ahead", "guard_before", "enabled")
+        fields = ("id", "series", "gate_closure", "days_ahead", "publish_before", "guard_before", "enabled")
 
     def validate_series(self, series: Series) -> Series:
         if self.instance is not None and series != self.instance.series:

@@ -64,6 +64,12 @@ def test_a_source_is_made_and_its_history_names_who(client: Client) -> None:
     )
 
 
+def test_parts_of_a_minute_are_no_availability_delay(client: Client) -> None:
+    assert "0:00:30 is not a whole number of minutes." in page(client, ADD, form(availability_delay="0:00:30"))
+    assert client.post(ADD, form(availability_delay="0:30:00")).status_code == 302
+    assert "PT30M" in page(client, reverse("admin:series_source_changelist"))
+
+
 def test_every_kind_is_explained_with_an_example(client: Client) -> None:
     shown = page(client, ADD)
     for fact in ("ambiguous", "columns[].respondent", "%(start)s", '"dataset": "forecast"', "scale_up", "DE_LU"):

@@ -39,6 +39,7 @@ def test_a_deadline_is_set_changed_and_removed_and_its_history_says_by_whom(api:
         "series": "victoria",
         "gate_closure": "12:00:00",
         "days_ahead": 1,
+        "publish_before": "PT2H",
         "guard_before": "PT45M",
         "enabled": True,
     }
