@@ -29,7 +29,7 @@ class NotReproduced(Refusal):
 
 
 class NotReproducible(Refusal):
-    """A run was not computed by the library, so that nothing here could make it again."""
+    """A run was not computed by the library: the message names the portal's command, which makes it again."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def _made_again(portal: Portal, run: dict[str, Any], settings: Settings) -> tupl
         return f"as a copy of run {source['id']}", portal.forecast_values(source["id"])
     if run["publisher"] == "guard":
         raise NotReproducible(
-            f"the deadline guard computed it in the portal, as {run['rung']}; the library cannot make it again"
+            f"the deadline guard computed it in the portal, as {run['rung']}; it is made again by "
+            f"`python -m portal reproduce {run['id']}`, where the portal runs"
         )
     model = "" if run["model"] is None else f"the artifact of version {run['model']['version']} and "
     return f"from {model}what was known at {run['data_cutoff']}", computed_again(portal, run, settings)

@@ -132,6 +132,7 @@ def test_what_the_guard_published_is_no_forecast_of_the_library_but_its_copies_a
         f"run {copy} of town, earlier_run: reproduced 135 values as a copy of run {published}; largest difference 0"
     )
     assert second.startswith(f"run {naive}: NOT reproduced: the deadline guard computed it in the portal")
+    assert f"`python -m portal reproduce {naive}`" in second
 
 
 def guarded(run: ForecastRun, *, rung: str, delay: int) -> int:

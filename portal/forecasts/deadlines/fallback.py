@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from portal.core.columns import arrays_of, to_us
 from portal.forecasts.deadlines.clock import Delivery
 from portal.forecasts.deadlines.naive import HISTORY_WEEKS, TooLittleKnown, seasonal_naive
 from portal.forecasts.deadlines.queries import covering
-from portal.forecasts.incoming import IncomingRun
+from portal.forecasts.incoming import Floats, IncomingRun, Integers
 from portal.forecasts.models import ForecastRun
 from portal.forecasts.queries import grid_of, latest_run, runs
 from portal.series.models import Series
@@ -45,8 +46,7 @@ def _earlier(series: Series, delivery: Delivery, *, issue_time: datetime) -> For
 
 
 def _go_on(run: ForecastRun, *, issue_time: datetime, why: str) -> IncomingRun:
-    valid_us, values = grid_of(run)
-    ahead = valid_us >= to_us(issue_time)
+    valid_us, values = going_on(run, issue_time=issue_time)
     adjusted = f", as {run.adjusted_by} adjusted it" if run.rung == ForecastRun.Rung.OVERRIDE else ""
     return IncomingRun(
         series=run.series,
@@ -55,30 +55,24 @@ def _go_on(run: ForecastRun, *, issue_time: datetime, why: str) -> IncomingRun:
         cutoff_us=to_us(run.data_cutoff),
         rung=ForecastRun.Rung.EARLIER_RUN,
         reason=f"{why}; run {run.pk}, issued {run.issue_time:%Y-%m-%d %H:%M}Z, goes on{adjusted}",
-        valid_us=valid_us[ahead],
+        valid_us=valid_us,
         quantiles=np.array(run.quantiles),
-        values=values[ahead],
+        values=values,
         publisher=ForecastRun.Publisher.GUARD,
     )
 
 
+def going_on(run: ForecastRun, *, issue_time: datetime) -> tuple[Integers, Floats]:
+    """What a run says from a time on: valid times in microseconds since 1970, values by valid time and quantile."""
+    valid_us, values = grid_of(run)
+    ahead = valid_us >= to_us(issue_time)
+    return valid_us[ahead], values[ahead]
+
+
 def _seasonal_naive(series: Series, delivery: Delivery, *, issue_time: datetime, why: str) -> IncomingRun:
-    step = series.resolution // _MICROSECOND
-    begin, end = (-(-to_us(time) // step) * step for time in (issue_time, delivery.end))
-    target_us = np.arange(begin, end, step, dtype=np.int64)
-    since = issue_time - timedelta(weeks=HISTORY_WEEKS)
-    known_us, known = arrays_of(observations(series, start=since, end=issue_time, as_of=issue_time))
     last = latest_run(series, as_of=issue_time)
     levels = tuple(last.quantiles) if last is not None else USUAL_LEVELS
-    values = seasonal_naive(
-        known_us,
-        known,
-        target_us,
-        zone=ZoneInfo(series.timezone),
-        step_us=step,
-        levels=levels,
-        may_be_negative=series.allows_export,
-    )
+    valid_us, values = naive_of(series, issue_time=issue_time, end=delivery.end, levels=levels)
     return IncomingRun(
         series=series,
         issue_us=to_us(issue_time),
@@ -86,8 +80,32 @@ def _seasonal_naive(series: Series, delivery: Delivery, *, issue_time: datetime,
         cutoff_us=to_us(issue_time),
         rung=ForecastRun.Rung.SEASONAL_NAIVE,
         reason=why,
-        valid_us=target_us,
+        valid_us=valid_us,
         quantiles=np.array(levels),
         values=values,
         publisher=ForecastRun.Publisher.GUARD,
     )
+
+
+def naive_of(
+    series: Series, *, issue_time: datetime, end: datetime, levels: Sequence[float]
+) -> tuple[Integers, Floats]:
+    """The guard's naive from an issue time until `end`, of what was known at the issue time; shaped as `going_on`.
+
+    Raises TooLittleKnown.
+    """
+    step = series.resolution // _MICROSECOND
+    first, last = (-(-to_us(time) // step) * step for time in (issue_time, end))
+    valid_us = np.arange(first, last, step, dtype=np.int64)
+    since = issue_time - timedelta(weeks=HISTORY_WEEKS)
+    known_us, known = arrays_of(observations(series, start=since, end=issue_time, as_of=issue_time))
+    values = seasonal_naive(
+        known_us,
+        known,
+        valid_us,
+        zone=ZoneInfo(series.timezone),
+        step_us=step,
+        levels=levels,
+        may_be_negative=series.allows_export,
+    )
+    return valid_us, values
