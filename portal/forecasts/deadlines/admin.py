@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import ForeignKey
-from django.forms import ModelChoiceField
+from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from portal.core.admin import RecordAdmin, badge
+from portal.forecasts.deadlines.operations import queue_for_deadline
 from portal.forecasts.deadlines.queries import gate_closure
 from portal.forecasts.models import DeadlineRecord, PublicationDeadline
 from portal.series.models import Series
@@ -28,10 +29,21 @@ OUTCOMES = {
 """Outcome → its colour and name in lists."""
 
 
+class DeadlineForm(ModelForm):
+    """A deadline as it is set or changed; the page that takes it is one transaction."""
+
+    def clean(self) -> dict[str, Any] | None:
+        """Of two forms at once the second waits here, so that the look for a deadline that follows finds the first."""
+        if "series" in self.cleaned_data:
+            queue_for_deadline(self.cleaned_data["series"])
+        return super().clean()
+
+
 @admin.register(PublicationDeadline)
 class PublicationDeadlineAdmin(SimpleHistoryAdmin, ModelAdmin):
     """By when a forecast must be out; every edit stays in the history."""
 
+    form = DeadlineForm
     list_display = (
         "series",
         "gate_closure",

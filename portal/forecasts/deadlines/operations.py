@@ -37,10 +37,14 @@ def set_deadline(*, facts: Mapping[str, Any], by: User, at: datetime) -> Publica
     if deadline.series.quantity != Series.Quantity.LOAD:
         raise ValidationError({"series": f"{deadline.series} is no load: only loads are forecast."})
     with transaction.atomic():
-        # Who comes second waits, and is told that there is one.
-        Series.objects.select_for_update(no_key=True).get(pk=deadline.series.pk)
+        queue_for_deadline(deadline.series)
         deadline.full_clean()
         return _save(deadline, by=by, at=at)
+
+
+def queue_for_deadline(series: Series) -> None:
+    """In a transaction: who gives the series a deadline second waits for the first, and is told that there is one."""
+    Series.objects.select_for_update(no_key=True).get(pk=series.pk)
 
 
 def change_deadline(

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
@@ -41,6 +44,29 @@ def test_who_comes_second_is_told_that_there_is_a_deadline(
     assert answers[0].status_code == 201
     assert "series" in str(problem(answers[1], 400)["errors"])
     assert PublicationDeadline.objects.count() == 1
+
+
+def test_so_is_who_saves_the_form_second(series: Series, operator: User) -> None:
+    browsers = [Client(), Client()]
+    for browser in browsers:
+        browser.force_login(operator)
+
+    def save(browser: Client) -> HttpResponse:
+        try:
+            facts = {"series": series.pk, "gate_closure": "12:00", "days_ahead": 1, "guard_before": "00:30:00"}
+            return browser.post(reverse("admin:forecasts_publicationdeadline_add"), {**facts, "enabled": "on"})
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            Series.objects.select_for_update(no_key=True).get(pk=series.pk)
+            saved = [pool.submit(save, browser) for browser in browsers]
+            _wait_for_both()
+        told, done = sorted((each.result(20) for each in saved), key=lambda answer: answer.status_code)
+    assert (told.status_code, done.status_code) == (200, 302)
+    assert "Publication deadline with this Series already exists." in told.content.decode()
+    assert PublicationDeadline.objects.count() == PublicationDeadline.history.count() == 1
 
 
 def _wait_for_both() -> None:
