@@ -278,3 +278,22 @@ class DeadlineRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.series} for {self.delivery_day}: {self.outcome}"
+
+
+class DeadlineNotice(models.Model):
+    """What nobody could be told yet about a delivery day. The guard tries it again, and deletes it once it is told."""
+
+    series = models.ForeignKey("series.Series", on_delete=models.PROTECT, related_name="+")
+    delivery_day = models.DateField(help_text="On the clock of the series")
+    failing = models.BooleanField(help_text="An alert is to fire; else to resolve")
+    message = models.TextField()
+    at = models.DateTimeField(help_text="When it was so")
+
+    class Meta:
+        ordering = ("pk",)
+        constraints = (
+            models.UniqueConstraint(fields=("series", "delivery_day"), name="forecasts_one_notice_per_delivery_day"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.series} for {self.delivery_day}: {self.message}"

@@ -14,6 +14,7 @@ from portal.alerts.models import Alert, AlertRule
 from portal.alerts.operations import evaluate_forecasts
 from portal.forecasts.deadlines.clock import DAY, moment
 from portal.forecasts.models import DeadlineRecord, ForecastRun
+from portal.series.models import Series
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,19 @@ def resolve_published(runs: Sequence[ForecastRun], *, at: datetime) -> None:
                     occasion=record.delivery_day.isoformat(),
                 )
             del alarmed[run.series_id]
+
+
+def resolve_met_since(series: Series, *, at: datetime) -> None:
+    """Resolve an alert that was told late by what the pipeline has published since. As `resolve_published`."""
+    record = DeadlineRecord.objects.filter(series=series).exclude(outcome=DeadlineRecord.Outcome.MET).first()
+    if record is not None:
+        runs = ForecastRun.objects.filter(
+            series=series,
+            publisher=ForecastRun.Publisher.PIPELINE,
+            issue_time__gt=record.deadline - DAY,
+            pk__gt=record.run_id or 0,
+        )
+        resolve_published(list(runs.select_related("series")), at=at)
 
 
 def _covers_what_is_left(run: ForecastRun, record: DeadlineRecord) -> bool:

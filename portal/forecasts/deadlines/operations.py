@@ -12,14 +12,13 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 
-from portal.alerts.models import AlertRule
-from portal.alerts.operations import evaluate_forecasts
 from portal.core.permissions import require
 from portal.forecasts.deadlines.alarms import or_logged
 from portal.forecasts.deadlines.clock import Delivery
 from portal.forecasts.deadlines.fallback import NoFallback, fallback
 from portal.forecasts.deadlines.queries import due_deliveries, gate_closure, newest_of_pipeline, published_for
-from portal.forecasts.models import DeadlineRecord, ForecastRun, PublicationDeadline
+from portal.forecasts.deadlines.telling import tell, tell_untold
+from portal.forecasts.models import DeadlineNotice, DeadlineRecord, ForecastRun, PublicationDeadline
 from portal.forecasts.operations import lock_ledger, store_runs
 from portal.pipeline.operations import request_publication
 from portal.series.models import Series
@@ -76,7 +75,8 @@ def _save(deadline: PublicationDeadline, *, by: User, at: datetime) -> Publicati
 def guard_deadlines(*, at: datetime) -> list[DeadlineRecord]:
     """See to every deadline whose guard time has come, once; each delivery day is a transaction of its own.
 
-    What stops one series holds up no other: it is logged, and tried again the next time.
+    What stops one series holds up no other: it is logged, and tried again the next time. So is an alert that could not
+    be written, while what was published and recorded stays.
     """
     made: list[DeadlineRecord] = []
     for deadline in PublicationDeadline.objects.filter(enabled=True).select_related("series"):
@@ -88,7 +88,23 @@ def guard_deadlines(*, at: datetime) -> list[DeadlineRecord]:
                     break  # a series has one run of an issue time: the next day's is that of the next beat
         except Exception:
             logger.exception("The guard could not see to %s", deadline.series)
+    _tell_what_is_untold(at=at)
     return made
+
+
+def _tell_what_is_untold(*, at: datetime) -> None:
+    """What an earlier beat could not tell, of whatever series; of each in a transaction of its own."""
+    earlier = DeadlineNotice.objects.filter(at__lt=at)
+    for series in Series.objects.filter(pk__in=earlier.values("series")):
+        with or_logged(f"Nobody could be told yet of the deadlines of {series}"):
+            _hold(series)
+            tell_untold(series, at=at)
+
+
+def _hold(series: Series) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
+    lock_ledger([series])
 
 
 def _see_to(deadline: PublicationDeadline, delivery: Delivery, *, at: datetime) -> DeadlineRecord | None:
@@ -100,9 +116,7 @@ def _see_to(deadline: PublicationDeadline, delivery: Delivery, *, at: datetime) 
     if DeadlineRecord.objects.filter(series=series, delivery_day=delivery.day).exists():
         return None
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
-        lock_ledger([series])
+        _hold(series)
         # Looked at again by the one who holds the lock: another beat or the pipeline may have been there first.
         if DeadlineRecord.objects.filter(series=series, delivery_day=delivery.day).exists():
             return None
@@ -120,7 +134,7 @@ def _record_published(series: Series, delivery: Delivery, run: ForecastRun, *, a
     else:
         reason = "" if run.rung == ForecastRun.Rung.CHAMPION else f"Published on the rung {by}."
     message = f"Run {run.pk}, issued {run.issue_time:%Y-%m-%d %H:%M}Z ({by}), covers {delivery.day}."
-    _tell(series, delivery, failing=late, message=f"{message} {reason}" if late else message, at=at)
+    tell(series, delivery, failing=late, message=f"{message} {reason}" if late else message, at=at)
     return _record(series, delivery, Outcome.MISSED if late else Outcome.MET, run=run, reason=reason, at=at)
 
 
@@ -137,7 +151,7 @@ def _stand_in(series: Series, delivery: Delivery, *, at: datetime) -> DeadlineRe
         (run,) = store_runs([found])
         outcome, reason = Outcome.GUARDED, run.reason
         message = f"The guard published run {run.pk} ({run.get_rung_display().lower()}) for {delivery.day}: {reason}."
-    _tell(series, delivery, failing=True, message=message, at=at)
+    tell(series, delivery, failing=True, message=message, at=at)
     with or_logged(f"Airflow could not be asked for a forecast of {series} for {delivery.day}"):
         # A minute later than the guard's own run: what the pipeline then publishes is the newer of the two.
         request_publication(
@@ -163,12 +177,6 @@ def _why(series: Series, delivery: Delivery, *, at: datetime) -> str:
         until = newest.valid_until.astimezone(zone)
         why += f"; the pipeline's newest run, {newest.pk}, covers only until {until:%Y-%m-%d %H:%M %Z}"
     return why
-
-
-def _tell(series: Series, delivery: Delivery, *, failing: bool, message: str, at: datetime) -> None:
-    occasion, signal = delivery.day.isoformat(), AlertRule.Signal.DEADLINE_NEAR
-    with or_logged(f"Nobody could be told: {message}"):
-        evaluate_forecasts(signal, series, failing=failing, message=message, at=at, occasion=occasion)
 
 
 def _record(
