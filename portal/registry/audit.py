@@ -48,12 +48,24 @@ class Head:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Something that is broken: `series` is the id of the one whose model it is about, None where nobody can tell."""
+
+    text: str
+    series: int | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, kw_only=True)
 class Audit:
     """What was found: how many decisions and models, the newest link, and what is broken, the first first."""
 
+    decisions: int
     models: int
     head: Head
-    faults: list[str]
+    faults: list[Fault]
 
 
 def audit(noted: Head | None = None) -> Audit:
@@ -65,6 +77,7 @@ def audit(noted: Head | None = None) -> Audit:
     facts = list(
         ModelVersion.objects.order_by("decisions__number", "pk").values(
             "id",
+            "series_id",
             "series__slug",
             "version",
             "status",
@@ -82,45 +95,50 @@ def audit(noted: Head | None = None) -> Audit:
     newest = links[-1] if links else None
     head = Head(number=newest["decisions__number"], sha256=newest["decisions__sha256"]) if newest else Head()
     faults = [*_broken_links(links), *_not_the_noted(links, noted), *_unfounded(facts)]
-    return Audit(models=len({row["id"] for row in facts}), head=head, faults=faults)
+    return Audit(decisions=len(links), models=len({row["id"] for row in facts}), head=head, faults=faults)
 
 
-def _broken_links(links: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _broken_links(links: Iterable[dict[str, Any]]) -> Iterator[Fault]:
     """The first break only: what follows it stands on it."""
     before = Head()
     for row in links:
         link = Head(number=row["decisions__number"], sha256=row["decisions__sha256"])
         name = f"decision {link.number} ({_told(row)})"
         if link.number != before.number + 1:
-            yield f"decision {before.number + 1} is missing: {name} comes after decision {before.number}"
+            yield Fault(text=f"decision {before.number + 1} is missing: {name} comes after decision {before.number}")
             return
         if row["decisions__previous_sha256"] != before.sha256:
-            yield (
-                f"{name} does not follow decision {before.number}: it was taken after "
-                f"{row['decisions__previous_sha256']}, and that one is {before.sha256}"
+            yield Fault(
+                text=f"{name} does not follow decision {before.number}: it was taken after "
+                f"{row['decisions__previous_sha256']}, and that one is {before.sha256}",
+                series=row["series_id"],
             )
             return
         found = _sha256(row)
         if found != link.sha256:
-            yield (
-                f"{name} is not what was recorded: the decision, its reason, person or time, or the artifact, evidence "
-                f"or trainer of its model was altered (its SHA-256 is {found}, recorded was {link.sha256})"
+            yield Fault(
+                text=f"{name} is not what was recorded: the decision, its reason, person or time, or the artifact, "
+                f"evidence or trainer of its model was altered (its SHA-256 is {found}, recorded was {link.sha256})",
+                series=row["series_id"],
             )
             return
         before = link
 
 
-def _not_the_noted(links: Iterable[dict[str, Any]], noted: Head | None) -> Iterator[str]:
+def _not_the_noted(links: Iterable[dict[str, Any]], noted: Head | None) -> Iterator[Fault]:
+    """Of which series cannot be told: what was removed is gone, and who rewrote a link may have rewritten them all."""
     known = {0: GENESIS} | {row["decisions__number"]: row["decisions__sha256"] for row in links}
     if noted is None or known.get(noted.number) == noted.sha256:
         return
     if noted.number in known:
-        yield f"decision {noted.number} is another than the one noted: {known[noted.number]}, noted was {noted.sha256}"
+        found = known[noted.number]
+        yield Fault(text=f"decision {noted.number} is another than the one noted: {found}, noted was {noted.sha256}")
     else:
-        yield f"decision {noted.number} is missing: it was noted, and the chain ends at decision {max(known)}"
+        text = f"decision {noted.number} is missing: it was noted, and the chain ends at decision {max(known)}"
+        yield Fault(text=text)
 
 
-def _unfounded(facts: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _unfounded(facts: Iterable[dict[str, Any]]) -> Iterator[Fault]:
     """Models whose status or approval does not follow from their decisions."""
     newest: dict[int, dict[str, Any]] = {}
     approvals: dict[int, tuple[int, datetime]] = {}
@@ -129,12 +147,13 @@ def _unfounded(facts: Iterable[dict[str, Any]]) -> Iterator[str]:
         if row["decisions__decision"] == Decision.Kind.APPROVE:
             approvals[row["id"]] = row["decisions__by_id"], row["decisions__at"]
     for pk, row in sorted(newest.items()):
-        name = f"{row['series__slug']} v{row['version']}"
+        name, series = f"{row['series__slug']} v{row['version']}", row["series_id"]
         due = _STATUS_AFTER.get(row["decisions__decision"])
         if row["status"] != due:
-            yield f"{name} is {row['status']}, and by its decisions it is {due}"
+            yield Fault(text=f"{name} is {row['status']}, and by its decisions it is {due}", series=series)
         if (row["approved_by_id"], row["approved_at"]) != approvals.get(pk, (None, None)):
-            yield f"{name} was approved by another person or at another time than its decisions say"
+            text = f"{name} was approved by another person or at another time than its decisions say"
+            yield Fault(text=text, series=series)
 
 
 def _sha256(row: dict[str, Any]) -> str:

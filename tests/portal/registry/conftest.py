@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from portal.registry.models import ModelVersion
-from portal.registry.operations import Training, register_candidate
+from portal.registry.operations import Training, approve_model, register_candidate, reject_model, roll_back
 from portal.series.models import Observation, Series
 
 
@@ -58,6 +58,19 @@ def candidate(
         return register_candidate(of or series, training=training(key, **facts), by=people["pipeline"])[0]
 
     return register
+
+
+@pytest.fixture
+def history(candidate: Callable[..., ModelVersion], people: dict[str, User]) -> list[ModelVersion]:
+    """Six decisions about four models: two approvals with a retirement between, a rejection, and a way back."""
+    at = datetime(2014, 11, 2, 9, 30, 0, 123, tzinfo=UTC)
+    models = [candidate(key, evidence={"metrics": {"mae": 1e30, "ü": [1.50]}}) for key in "abcd"]
+    approver, second = people["approver"], people["second_approver"]
+    approve_model(models[0], by=approver, reason="good\nand well\ncalibrated", at=at)
+    approve_model(models[1], by=second, reason="better – ☀", at=at + timedelta(days=1))
+    reject_model(models[2], by=approver, reason="bad", at=at + timedelta(days=2))
+    roll_back(models[1], by=approver, reason="it drifted", at=at + timedelta(days=3))
+    return models
 
 
 @pytest.fixture

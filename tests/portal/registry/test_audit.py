@@ -6,9 +6,8 @@ import hashlib
 import io
 import re
 import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib import import_module
 from itertools import pairwise
 
@@ -18,24 +17,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from portal.registry.models import Decision, ModelVersion
-from portal.registry.operations import approve_model, reject_model, roll_back
+from portal.registry.operations import approve_model
+from tests.portal.registry.tampering import tampering
 
 AT = datetime(2014, 11, 2, 9, 30, 0, 123, tzinfo=UTC)
 Register = Callable[..., ModelVersion]
 People = dict[str, User]
-
-
-@contextmanager
-def tampering() -> Iterator[Callable[..., None]]:
-    """SQL as a superuser runs it who has turned the triggers off."""
-    tables = ("registry_decision", "registry_modelversion")
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for table in tables:
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
-        yield cursor.execute
-        for table in tables:
-            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER ALL")
 
 
 def verify(head: str | None = None) -> str:
@@ -55,18 +42,6 @@ def head() -> str:
     newest = Decision.objects.order_by("number").last()
     assert newest is not None
     return f"{newest.number}:{newest.sha256}"
-
-
-@pytest.fixture
-def history(candidate: Register, people: People) -> list[ModelVersion]:
-    """Six decisions about four models: two approvals with a retirement between, a rejection, and a way back."""
-    models = [candidate(key, evidence={"metrics": {"mae": 1e30, "ü": [1.50]}}) for key in "abcd"]
-    approver, second = people["approver"], people["second_approver"]
-    approve_model(models[0], by=approver, reason="good\nand well\ncalibrated", at=AT)
-    approve_model(models[1], by=second, reason="better – ☀", at=AT + timedelta(days=1))
-    reject_model(models[2], by=approver, reason="bad", at=AT + timedelta(days=2))
-    roll_back(models[1], by=approver, reason="it drifted", at=AT + timedelta(days=3))
-    return models
 
 
 def test_decisions_are_numbered_and_bound_to_each_other(history: list[ModelVersion]) -> None:

@@ -32,5 +32,5 @@ class Command(BaseCommand):
         found = audit(head)
         self.stdout.write(f"head {found.head}")
         if found.faults:
-            raise CommandError("The record is broken.\n" + "\n".join(found.faults))
+            raise CommandError("The record is broken.\n" + "\n".join(map(str, found.faults)))
         self.stdout.write(f"sound: {found.head.number} decisions about {found.models} models follow from each other")
