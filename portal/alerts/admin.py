@@ -61,7 +61,7 @@ _INGEST_FIELDS = (
     ),
     _CARE,
 )
-_FORECAST_FIELDS = (
+_FIELDS_WITHOUT_RUN = (
     (None, {"fields": (("series", "state_badge"), ("check_name", "severity"), "rule", "message")}),
     ("What happened", {"fields": (("fired_at", "resolved_at"),)}),
     _CARE,
@@ -91,9 +91,9 @@ class AlertAdmin(RecordAdmin):
     readonly_fields = ("state_badge",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Alert | None = None) -> Any:
-        """Of a check, an ingest or the forecasts, as the alert is about the one or the other."""
-        if obj is not None and obj.is_about_forecasts:
-            return _FORECAST_FIELDS
+        """Of a check, an ingest or what no run tells of, as the alert is about the one or the other."""
+        if obj is not None and obj.is_without_run:
+            return _FIELDS_WITHOUT_RUN
         return _CHECK_FIELDS if obj is None or obj.series_id else _INGEST_FIELDS
 
     def has_acknowledge_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
@@ -112,7 +112,7 @@ class AlertAdmin(RecordAdmin):
 
     @display(description="Of")
     def subject(self, obj: Alert) -> str:
-        return str(obj.series or obj.source)
+        return str(obj.series or obj.source or "all series")
 
     @display(description="State", ordering="state", label=STATE_COLOURS)
     def state_label(self, obj: Alert) -> tuple[str, str]:

@@ -29,6 +29,7 @@ class AlertRule(models.Model):
         INGEST_FAILED = "ingest_failed", "A source could not be read"
         DEADLINE_NEAR = "deadline_near", "A publication deadline is near and nothing is published"
         ACCURACY_LOST = "accuracy_lost", "Forecasts have become worse than expected"
+        AUDIT_BROKEN = "audit_broken", "The record of decisions about models is broken"
 
     class Severity(models.TextChoices):
         WARNING = "warning", "Warning"
@@ -89,10 +90,11 @@ class Alert(models.Model):
     """A rule that found something, open from the first failure until all is well again.
 
     It is about a check of a series and stands on check runs, or about the ingest of a source and stands on ingest runs,
-    or about the forecasts of a series, which `engine` then names in a check's place: *publication* or *accuracy*.
+    or about what no run tells of, which `engine` then names in a check's place: *publication* or *accuracy* of the
+    forecasts of a series, *audit* of the decisions about its models or, without a series, of all of them.
     """
 
-    PUBLICATION, ACCURACY = "publication", "accuracy"
+    PUBLICATION, ACCURACY, AUDIT = "publication", "accuracy", "audit"
 
     class State(models.TextChoices):
         FIRING = "firing", "Firing"
@@ -119,7 +121,9 @@ class Alert(models.Model):
     source = models.ForeignKey("series.Source", on_delete=models.PROTECT, null=True, blank=True, related_name="alerts")
     message = models.TextField(blank=True, help_text="What was wrong when it was looked at last")
     occasion = models.CharField(
-        max_length=64, blank=True, help_text="Of forecasts: the delivery day; on a new one it fires again"
+        max_length=64,
+        blank=True,
+        help_text="Of forecasts: the delivery day; of an audit: the SHA-256 of its faults. On a new one it fires again",
     )
     first_ingest = _about("series.IngestRun", "The ingest run that opened it")
     latest_ingest = _about("series.IngestRun", "The newest ingest run that failed")
@@ -136,6 +140,11 @@ class Alert(models.Model):
             ),
             models.UniqueConstraint(
                 fields=("rule", "source"), condition=~Q(state="resolved"), name="alerts_one_open_alert_per_source"
+            ),
+            models.UniqueConstraint(
+                fields=("rule",),
+                condition=Q(engine="audit", series__isnull=True) & ~Q(state="resolved"),
+                name="alerts_one_open_alert_about_all_decisions",
             ),
             models.CheckConstraint(
                 condition=Q(
@@ -158,9 +167,8 @@ class Alert(models.Model):
                     latest_run__isnull=True,
                     resolved_by__isnull=True,
                 )
-                | Q(
-                    series__isnull=False,
-                    engine__in=("publication", "accuracy"),
+                | (Q(series__isnull=False, engine__in=("publication", "accuracy")) | Q(engine="audit"))
+                & Q(
                     source__isnull=True,
                     first_run__isnull=True,
                     latest_run__isnull=True,
@@ -180,7 +188,7 @@ class Alert(models.Model):
                 & (
                     Q(resolved_by__isnull=False)
                     | Q(resolved_by_ingest__isnull=False)
-                    | Q(engine__in=("publication", "accuracy"), first_run__isnull=True)
+                    | Q(engine__in=("publication", "accuracy", "audit"), first_run__isnull=True)
                 )
                 | ~Q(state="resolved")
                 & Q(resolved_at__isnull=True, resolved_by__isnull=True, resolved_by_ingest__isnull=True),
@@ -197,14 +205,14 @@ class Alert(models.Model):
         """What it is about, as a sentence has it."""
         if self.source_id:
             return f"the ingest of {self.source}"
-        if self.is_about_forecasts:
-            return f"the {self.check_name} of {self.series}"
+        if self.is_without_run:
+            return f"the {self.check_name} of {self.series}" if self.series_id else f"the {self.check_name}"
         return f"“{self.check_name}” of {self.series}"
 
     @property
-    def is_about_forecasts(self) -> bool:
-        """Rather than about a check or an ingest."""
-        return self.engine in (self.PUBLICATION, self.ACCURACY) and self.first_run_id is None
+    def is_without_run(self) -> bool:
+        """About forecasts or decisions, rather than about a check or an ingest."""
+        return self.engine in (self.PUBLICATION, self.ACCURACY, self.AUDIT) and self.first_run_id is None
 
 
 class OutboxMessage(OutboxEntry):

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from portal.alerts.channels.email import render_checks, render_forecasts, render_ingest
+from portal.alerts.channels.email import render_checks, render_decisions, render_forecasts, render_ingest
 from portal.alerts.models import Alert, AlertRule, OutboxMessage
 from portal.alerts.outbox import enqueue
 from portal.core.permissions import require
@@ -27,11 +27,13 @@ DEFAULT_RULES = {
     AlertRule.Signal.INGEST_FAILED: "A source that cannot be read mails the operators",
     AlertRule.Signal.DEADLINE_NEAR: "A deadline with nothing published mails the operators",
     AlertRule.Signal.ACCURACY_LOST: "Forecasts that become worse mail the operators",
+    AlertRule.Signal.AUDIT_BROKEN: "A broken record of decisions mails the operators",
 }
 
-FORECAST_SIGNALS = {
+SIGNALS_WITHOUT_RUN = {
     AlertRule.Signal.DEADLINE_NEAR: (Alert.PUBLICATION, "deadline", AlertRule.Severity.FATAL),
     AlertRule.Signal.ACCURACY_LOST: (Alert.ACCURACY, "rolling accuracy", AlertRule.Severity.WARNING),
+    AlertRule.Signal.AUDIT_BROKEN: (Alert.AUDIT, "record of decisions", AlertRule.Severity.FATAL),
 }
 """Signal → what stands in the place of an engine, of a check's name, and the severity."""
 
@@ -236,36 +238,56 @@ def evaluate_forecasts(
     or why all is well again; `at` is the time of the facts. An open alert whose `occasion` was another fires again,
     whoever looked after it then. Returns the alerts that were fired, fired again or resolved.
     """
-    engine, name, severity = FORECAST_SIGNALS[signal]
-    scope = Q(enabled=True, signal=signal) & (Q(series=None) | Q(series=series))
+    return _evaluate(signal, series, failing=failing, message=message, at=at, occasion=occasion)
+
+
+def evaluate_decisions(
+    series: Series | None, *, failing: bool, message: str, at: datetime, occasion: str = ""
+) -> list[Alert]:
+    """As `evaluate_forecasts`, of the record of decisions about the models of `series`.
+
+    None is the whole record. A fault in it may be about any series, so rules that are narrowed to one hear of it too.
+    """
+    signal = AlertRule.Signal.AUDIT_BROKEN
+    return _evaluate(signal, series, failing=failing, message=message, at=at, occasion=occasion)
+
+
+def _evaluate(
+    signal: AlertRule.Signal, series: Series | None, *, failing: bool, message: str, at: datetime, occasion: str
+) -> list[Alert]:
+    engine, name, severity = SIGNALS_WITHOUT_RUN[signal]
+    scope = Q(enabled=True, signal=signal)
+    if series is not None:
+        scope &= Q(series=None) | Q(series=series)
     open_here = Alert.objects.filter(series=series, engine=engine, check_name=name, first_run=None).exclude(
         state=Alert.State.RESOLVED
     )
     changed = []
     rules = AlertRule.objects.filter(scope | Q(pk__in=open_here.values("rule")))
     for rule in rules.select_for_update(no_key=True).order_by("pk"):
-        in_scope = rule.enabled and rule.signal == signal and rule.series_id in (None, series.pk)
+        concerned = series is None or rule.series_id in (None, series.pk)
+        in_scope = rule.enabled and rule.signal == signal and concerned
         alert = open_here.filter(rule=rule).first()
         if failing and alert is not None:
-            if _fail_to_forecast_again(alert, message=message, occasion=occasion, in_scope=in_scope):
-                _mail_about_forecasts(rule, alert, series, OutboxMessage.Kind.FIRED, at=at)
+            if _fail_once_more(alert, message=message, occasion=occasion, in_scope=in_scope):
+                _mail_about(rule, alert, series, OutboxMessage.Kind.FIRED, at=at)
                 changed.append(alert)
         elif failing and in_scope:
             facts = {"engine": engine, "check_name": name, "severity": severity, "message": message}
             fired = Alert.objects.create(rule=rule, series=series, fired_at=at, occasion=occasion, **facts)
-            _mail_about_forecasts(rule, fired, series, OutboxMessage.Kind.FIRED, at=at)
+            _mail_about(rule, fired, series, OutboxMessage.Kind.FIRED, at=at)
             changed.append(fired)
         elif not failing and alert is not None:
             alert.state, alert.resolved_at, alert.message = Alert.State.RESOLVED, at, message
             alert.save(update_fields=("state", "resolved_at", "message"))
             if rule.enabled:
                 later = alert.occasion != occasion
-                _mail_about_forecasts(rule, alert, series, OutboxMessage.Kind.RESOLVED, at=at, later=later)
+                _mail_about(rule, alert, series, OutboxMessage.Kind.RESOLVED, at=at, later=later)
             changed.append(alert)
     return changed
 
 
-def _fail_to_forecast_again(alert: Alert, *, message: str, occasion: str, in_scope: bool) -> bool:
+def _fail_once_more(alert: Alert, *, message: str, occasion: str, in_scope: bool) -> bool:
     """Whether people are to hear of it: the first time on an occasion."""
     tell = in_scope and alert.occasion != occasion
     alert.message, alert.occasion = message, occasion
@@ -275,8 +297,11 @@ def _fail_to_forecast_again(alert: Alert, *, message: str, occasion: str, in_sco
     return tell
 
 
-def _mail_about_forecasts(
-    rule: AlertRule, alert: Alert, series: Series, kind: OutboxMessage.Kind, *, at: datetime, later: bool = False
+def _mail_about(
+    rule: AlertRule, alert: Alert, series: Series | None, kind: OutboxMessage.Kind, *, at: datetime, later: bool = False
 ) -> None:
-    content = render_forecasts(rule, series, alert=alert, kind=kind, at=at, later=later)
+    if series is None or alert.engine == Alert.AUDIT:
+        content = render_decisions(rule, series, alert=alert, kind=kind, at=at)
+    else:
+        content = render_forecasts(rule, series, alert=alert, kind=kind, at=at, later=later)
     enqueue(rule, content, alerts=[alert], kind=kind, at=at)

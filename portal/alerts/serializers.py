@@ -53,8 +53,9 @@ _FIELDS = ("name", "signal", "series", "source", "minimum_severity", "notify_ope
 class AlertSerializer(serializers.ModelSerializer[Alert]):
     """An alert: what failed, since when, and who looks after it.
 
-    It is about a check of a series, about a source, or about the forecasts of a series: then `engine` is publication or
-    accuracy, and `message` says what is wrong.
+    It is about a check of a series, about a source, about the forecasts of a series (then `engine` is publication or
+    accuracy) or about the decisions on its models, without a series on all (`engine` is audit): then `message` says
+    what is wrong.
     """
 
     rule = serializers.SlugRelatedField[AlertRule](slug_field="name", read_only=True)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from celery.schedules import crontab
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.urls import reverse_lazy
 
@@ -116,6 +117,10 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60.0},
     },
     "forget old idempotency keys": {"task": "portal.core.tasks.forget_idempotency_keys", "schedule": 3600.0},
+    "audit the decisions": {
+        "task": "portal.registry.tasks.audit_decisions",
+        "schedule": crontab(hour="2", minute="35"),
+    },
 }
 
 EMAIL_BACKEND = ENVIRONMENT.email["EMAIL_BACKEND"]

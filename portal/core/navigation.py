@@ -24,6 +24,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Model versions", "model_training", "registry.modelversion"),
             ("Decisions", "gavel", "registry.decision"),
+            ("Audits", "verified_user", "registry.auditoutcome"),
             ("Approval rules", "rule_settings", "registry.approvalrule"),
         ),
     ),

@@ -18,6 +18,7 @@ READ = (
     "quality.view_checkresult",
     "quality.view_checkrun",
     "registry.view_approvalrule",
+    "registry.view_auditoutcome",
     "registry.view_decision",
     "registry.view_modelversion",
     "retention.view_retentionoutcome",

@@ -1,4 +1,4 @@
-"""``/api/v1/models/``: register candidates, look at versions, decide. ``decisions/`` and ``approval-rules/``."""
+"""``/api/v1/models/``: register, look, decide. ``decisions/``, ``decision-audits/``, ``approval-rules/``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from rest_framework.response import Response
 from portal.core.idempotency import idempotent
 from portal.core.problems import Conflict, Problem
 from portal.registry import operations
-from portal.registry.models import ApprovalRule, Decision, ModelVersion
+from portal.registry.models import ApprovalRule, AuditOutcome, Decision, ModelVersion
 from portal.registry.serializers import (
     ApprovalRuleSerializer,
+    AuditOutcomeSerializer,
     CandidateSerializer,
     ChainSerializer,
     ModelVersionSerializer,
@@ -136,6 +137,21 @@ class DecisionViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Decision]):
     serializer_class = ChainSerializer
     filterset_class = DecisionFilter
     permissions_by_method = {"GET": "registry.view_decision"}  # noqa: RUF012
+
+
+class AuditFilter(django_filters.FilterSet):
+    """What the audits can be narrowed by."""
+
+    sound = django_filters.BooleanFilter("sound")
+
+
+class AuditViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[AuditOutcome]):
+    """What the daily audits of the decisions found, newest first."""
+
+    queryset = AuditOutcome.objects.order_by("-at", "-pk")
+    serializer_class = AuditOutcomeSerializer
+    filterset_class = AuditFilter
+    permissions_by_method = {"GET": "registry.view_auditoutcome"}  # noqa: RUF012
 
 
 class ApprovalRuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ApprovalRule]):

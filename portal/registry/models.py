@@ -2,12 +2,13 @@
 
 The database itself keeps what matters (by constraints here and triggers in the migrations): one champion per series;
 who puts a model live did not train it and may do so; no status without the decision that says so; facts that never
-change; decisions that are only added, each bound to the one before by a hash.
+change; decisions that are only added, each bound to the one before by a hash; what every audit of them found.
 """
 
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -125,6 +126,67 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_decision_display()} {self.model}"
+
+
+class AuditOutcome(models.Model):
+    """What an audit of the decisions found. Outcomes are only ever added: the next audit starts from the newest head.
+
+    Of an audit that could not be done nothing but that is known.
+    """
+
+    at = models.DateTimeField()
+    decision_count = models.PositiveIntegerField(null=True, blank=True)
+    model_count = models.PositiveIntegerField(null=True, blank=True)
+    head_number = models.PositiveBigIntegerField(null=True, blank=True, help_text="The newest decision")
+    head_sha256 = models.CharField("head SHA-256", max_length=64, blank=True)
+    faults = ArrayField(models.TextField(), default=list, blank=True, help_text="What is broken; none: it is sound")
+    sound = models.GeneratedField(
+        expression=Q(faults__len=0),  # type: ignore[arg-type]  # a condition is an expression
+        output_field=models.BooleanField(),
+        db_persist=True,
+        editable=False,
+    )
+
+    class Meta:
+        ordering = ("-at", "-pk")
+        verbose_name = "audit"
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(
+                    decision_count__isnull=False,
+                    model_count__isnull=False,
+                    head_number__isnull=False,
+                    head_sha256__regex=r"^[0-9a-f]{64}$",
+                )
+                | Q(
+                    decision_count__isnull=True,
+                    model_count__isnull=True,
+                    head_number__isnull=True,
+                    head_sha256="",
+                    faults__len__gt=0,
+                ),
+                name="registry_audit_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(faults__len__gt=0) | Q(decision_count=F("head_number")),
+                name="registry_sound_audit_has_no_holes",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Audit of {self.at:%Y-%m-%d %H:%M}Z: {'sound' if self.sound else 'broken'}"
+
+    @property
+    def head(self) -> str:
+        """As ``verify_audit --head`` takes it; empty where the audit could not be done."""
+        return f"{self.head_number}:{self.head_sha256}" if self.head_sha256 else ""
+
+    @property
+    def told(self) -> str:
+        """What was found, a fault a line."""
+        if self.faults:
+            return "\n".join(self.faults)
+        return f"{self.decision_count} decisions about {self.model_count} models follow from each other"
 
 
 class ApprovalRule(models.Model):

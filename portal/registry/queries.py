@@ -1,4 +1,4 @@
-"""Reads on model versions."""
+"""Reads on model versions and on the audits of the decisions about them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from portal.quality.models import CheckRun
 from portal.registry import evidence as read
 from portal.registry.challenge import by_rule
 from portal.registry.charts import HOURS, Line, lead_time_chart, line_chart
-from portal.registry.models import ApprovalRule, Decision, ModelVersion
+from portal.registry.models import ApprovalRule, AuditOutcome, Decision, ModelVersion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +91,11 @@ def retired_last_first(series_id: int) -> QuerySet[ModelVersion]:
         .annotate(withdrawn=Q(retired_how=Decision.Kind.WITHDRAW))
         .order_by("withdrawn", "-retired_by_decision")
     )
+
+
+def last_sound_audit() -> AuditOutcome | None:
+    """The one that reached furthest in the chain: what it found must still be there."""
+    return AuditOutcome.objects.filter(sound=True).order_by("-head_number", "-pk").first()
 
 
 def case_for(model: ModelVersion) -> Case:

@@ -1,4 +1,4 @@
-"""The chain of decisions over all series, and the rules that approve without asking."""
+"""The chain of decisions over all series, what audits found of it, and the rules that approve without asking."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import linebreaksbr
 from django.utils import timezone
+from django.utils.html import format_html
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from portal.core.admin import RecordAdmin
+from portal.core.admin import RecordAdmin, badge
 from portal.registry import operations
-from portal.registry.models import ApprovalRule, Decision
+from portal.registry.models import ApprovalRule, AuditOutcome, Decision
 
 
 @admin.register(Decision)
@@ -28,6 +30,7 @@ class DecisionAdmin(RecordAdmin):
     search_fields = ("reason", "sha256", "by__username")
     date_hierarchy = "at"
     ordering = ("-number",)
+    list_before_template = "registry/last_audit.html"
     fields = (
         ("number", "at"),
         ("decision", "model"),
@@ -40,9 +43,46 @@ class DecisionAdmin(RecordAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Decision]:
         return super().get_queryset(request).defer("model__evidence", "model__parameters")
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        shown_too = {}
+        if request.user.has_perm("registry.view_auditoutcome"):
+            shown_too = {"audits": True, "last_audit": AuditOutcome.objects.first()}
+        return super().changelist_view(request, {**(extra_context or {}), **shown_too})
+
     @display(description="SHA-256")
     def short_sha256(self, obj: Decision) -> str:
         return f"{obj.sha256[:12]}…"
+
+
+@admin.register(AuditOutcome)
+class AuditOutcomeAdmin(RecordAdmin):
+    """What every audit of the decisions found."""
+
+    list_display = ("at", "verdict", "told", "decision_count", "model_count", "short_head")
+    list_filter = ("sound",)
+    search_fields = ("faults", "head_sha256")
+    date_hierarchy = "at"
+    fields = (("at", "verdict_badge"), "told", ("decision_count", "model_count"), "head")
+
+    @display(description="Verdict", ordering="sound", label={"sound": "success", "broken": "danger"})
+    def verdict(self, obj: AuditOutcome) -> tuple[str, str]:
+        return ("sound", "Sound") if obj.sound else ("broken", "Broken")
+
+    @display(description="Verdict")
+    def verdict_badge(self, obj: AuditOutcome) -> str:
+        return badge("Sound", "success") if obj.sound else badge("Broken", "danger")
+
+    @display(description="Found")
+    def told(self, obj: AuditOutcome) -> str:
+        return format_html("{}", linebreaksbr(obj.told, autoescape=True))
+
+    @display(description="Head", ordering="head_number")
+    def short_head(self, obj: AuditOutcome) -> str:
+        return f"{obj.head_number}:{obj.head_sha256[:12]}…" if obj.head else "–"
+
+    @display(description="Head")
+    def head(self, obj: AuditOutcome) -> str:
+        return obj.head or "–"
 
 
 @admin.register(ApprovalRule)

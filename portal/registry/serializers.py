@@ -11,7 +11,7 @@ from rest_framework.validators import UniqueValidator
 
 from portal.core.airflow import AirflowRunSerializer
 from portal.core.times import TimeField
-from portal.registry.models import ApprovalRule, Decision, ModelVersion
+from portal.registry.models import ApprovalRule, AuditOutcome, Decision, ModelVersion
 from portal.series.models import Series
 
 
@@ -33,6 +33,18 @@ class ChainSerializer(DecisionSerializer):
 
     class Meta(DecisionSerializer.Meta):
         fields = ("series", "model", "version", *DecisionSerializer.Meta.fields)  # type: ignore[assignment]
+        read_only_fields = fields
+
+
+class AuditOutcomeSerializer(serializers.ModelSerializer[AuditOutcome]):
+    """What an audit of the decisions found. Of one that could not be done, only that."""
+
+    head = serializers.CharField(read_only=True, help_text="NUMBER:SHA256 of the newest decision")
+    sound = serializers.BooleanField(read_only=True)
+
+    class Meta:
+        model = AuditOutcome
+        fields = ("id", "at", "sound", "faults", "decision_count", "model_count", "head")
         read_only_fields = fields
 
 

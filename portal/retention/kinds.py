@@ -9,7 +9,7 @@ from django.db import models
 
 
 class Kind(models.TextChoices):
-    """What a rule is about. Observations, model versions and decisions have none: they are never deleted."""
+    """What a rule is about. Observations, model versions, decisions and their audits have none: they stay for good."""
 
     STALE_INGESTS = "stale_ingests", "Ingest runs that nobody goes on with"
     MAILS = "mails", "Sent mails"

@@ -31,12 +31,13 @@ def problem(response: Response, status: int) -> dict[str, Any]:
 
 def test_rules_are_listed_as_they_are(api: APIClient, rule: AlertRule) -> None:
     assert [listed["signal"] for listed in api.get(RULES).json()["results"]] == [
+        "audit_broken",
         "deadline_near",
         "check_failed",
         "ingest_failed",
         "accuracy_lost",
     ]
-    assert api.get(RULES).json()["results"][1:2] == [
+    assert api.get(RULES).json()["results"][2:3] == [
         {
             "id": rule.pk,
             "name": "A failed check mails the operators",

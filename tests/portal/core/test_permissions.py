@@ -71,6 +71,7 @@ ALLOWED: dict[Endpoint, frozenset[str]] = {
     ("POST", "models/{id}/reject/"): frozenset({"approver"}),
     ("POST", "models/{id}/rollback/"): frozenset({"approver"}),
     ("GET", "decisions/"): EVERYBODY,
+    ("GET", "decision-audits/"): EVERYBODY,
     ("GET", "approval-rules/"): EVERYBODY,
     ("POST", "approval-rules/"): frozenset({"approver"}),
     ("GET", "approval-rules/{id}/"): EVERYBODY,

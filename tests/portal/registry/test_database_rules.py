@@ -116,7 +116,7 @@ def test_evidence_is_fixed_however_it_is_asked_for(candidate: Register) -> None:
     assert model.evidence == {"metrics": {"mae": 180.0}}
 
 
-@pytest.mark.parametrize("table", ["registry_decision", "registry_modelversion"])
+@pytest.mark.parametrize("table", ["registry_decision", "registry_modelversion", "registry_auditoutcome"])
 def test_the_record_cannot_be_emptied(candidate: Register, table: str) -> None:
     candidate()
     _at_commit()

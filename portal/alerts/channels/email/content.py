@@ -55,8 +55,9 @@ def compose(template: str, *, subject: str, facts: Mapping[str, Any]) -> EmailCo
 
 
 def list_url(view: str, **filters: object) -> str:
-    """A list of the portal, narrowed, as people reach it from a mail."""
-    return f"{settings.PORTAL_PUBLIC_URL.rstrip('/')}{reverse(view)}?{urlencode(filters)}"
+    """A list of the portal, narrowed if at all, as people reach it from a mail."""
+    query = f"?{urlencode(filters)}" if filters else ""
+    return f"{settings.PORTAL_PUBLIC_URL.rstrip('/')}{reverse(view)}{query}"
 
 
 def url(view: str, pk: int | str) -> str:
