@@ -238,6 +238,9 @@ class _Body:
         return len(distinct), width
 
     def _fault(self, rows: Integers, field: str, rule: str, message: str) -> None:
+        # A mask is as long as the body: made for each rule of each run, it would cost the square of the body.
+        if not rows.size:
+            return
         mask = np.zeros(self.faults.rows, dtype=bool)
         mask[rows] = True
         self.faults.mark(mask, field=field, rule=rule, message=message)

@@ -57,7 +57,7 @@ def publish_forecasts(
     gates = gate_closures(series.values())
     with transaction.atomic():
         lock_ledger(series.values())
-        stored = [_find(run) for run in runs]
+        stored = _find(runs)
         new = store_runs([run for run, there in zip(runs, stored, strict=True) if there is None])
         created = iter(new)
         published = [
@@ -92,14 +92,25 @@ def lock_ledger(series: Iterable[Series]) -> None:
         )
 
 
-def _find(run: IncomingRun) -> ForecastRun | None:
-    there = ForecastRun.objects.filter(
-        series=run.series,
-        issue_time=to_datetime(run.issue_us),
-        model=run.model,
-        data_cutoff=to_datetime(run.cutoff_us),
-        adjusts=None,
-    ).first()
+def _find(runs: Sequence[IncomingRun]) -> list[ForecastRun | None]:
+    """What the ledger holds for the facts of each run, in one look. Raises Conflict where the values are others."""
+    there = {
+        (run.series_id, run.issue_time, run.model_id, run.data_cutoff): run
+        for run in ForecastRun.objects.filter(
+            series__in={run.series.pk for run in runs},
+            issue_time__in={to_datetime(run.issue_us) for run in runs},
+            adjusts=None,
+        )
+    }
+    return [_unless_different(run, there.get(_facts(run))) for run in runs]
+
+
+def _facts(run: IncomingRun) -> tuple[int, datetime, int | None, datetime]:
+    model = run.model.pk if run.model is not None else None
+    return run.series.pk, to_datetime(run.issue_us), model, to_datetime(run.cutoff_us)
+
+
+def _unless_different(run: IncomingRun, there: ForecastRun | None) -> ForecastRun | None:
     if there is not None and there.values_sha256 != replace(run, rung=there.rung).sha256():
         message = f"The ledger holds another forecast of {run.series} issued {iso(run.issue_us)} with these facts."
         raise Conflict(

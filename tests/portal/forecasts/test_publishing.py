@@ -86,6 +86,30 @@ def test_the_same_run_again_is_unchanged(champion: ModelVersion, forecast: Forec
     assert ForecastValue.objects.count() == 9
 
 
+def test_a_body_is_published_in_as_many_queries_however_many_runs_it_holds(
+    series: Series, forecast: Forecast, publish: Publish, django_assert_max_num_queries: Any
+) -> None:
+    def runs(first: int, count: int) -> pa.Table:
+        return pa.concat_tables(forecast(issued=ISSUED + n * STEP) for n in range(first, first + count))
+
+    publish(runs(0, 1))
+    for body, created in ((runs(1, 1), 1), (runs(0, 40), 38), (runs(0, 40), 0)):
+        with django_assert_max_num_queries(20):
+            answered = publish(body)
+        assert [run["status"] for run in answered].count("created") == created
+
+
+def test_runs_of_one_issue_time_are_told_apart_by_model_and_cut_off(
+    champion: ModelVersion, forecast: Forecast, publish: Publish
+) -> None:
+    earlier = {"cutoff": ISSUED - STEP}
+    bodies = [forecast(model=champion), forecast(model=champion, **earlier), forecast(), forecast(**earlier)]
+    known = [run["id"] for run in publish(pa.concat_tables(bodies[::2]))]
+    answered = publish(pa.concat_tables(bodies))
+    assert sorted(run["id"] for run in answered if run["status"] == "unchanged") == sorted(known)
+    assert len({run["id"] for run in answered}) == 4
+
+
 def test_the_same_values_for_another_reason_are_unchanged_and_the_first_reason_stays(
     series: Series, forecast: Forecast, publish: Publish
 ) -> None:
