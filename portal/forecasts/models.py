@@ -167,6 +167,7 @@ class ForecastScore(models.Model):
     class Meta:
         ordering = ("-as_of", "-pk")
         constraints = (models.UniqueConstraint(fields=("forecast_run", "as_of"), name="forecasts_one_score_per_as_of"),)
+        indexes = (models.Index(fields=("-as_of", "-id"), name="forecasts_newest_scores"),)
 
     def __str__(self) -> str:
         return f"{self.forecast_run} as of {self.as_of:%Y-%m-%d %H:%M}Z"

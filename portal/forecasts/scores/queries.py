@@ -31,7 +31,8 @@ EXISTS (
         )
 )
 """
-_COVARIATES = "seen.series_id IN (SELECT series_id FROM series_covariate WHERE of_id = %(series)s)"
+# As an array, which is made once: the index is searched for these series, and not for all that there are.
+_COVARIATES = "seen.series_id = ANY (ARRAY(SELECT series_id FROM series_covariate WHERE of_id = %(series)s))"
 _DUE = f"""
 SELECT run.id FROM forecasts_forecastrun AS run
 CROSS JOIN LATERAL (
@@ -44,7 +45,7 @@ CROSS JOIN LATERAL (
 WHERE run.series_id = %(series)s AND run.issue_time < %(as_of)s AND (
     {_CHANGED.format(series="seen.series_id = %(series)s")}
     OR scored.external IS NOT NULL AND coalesce(scored.external ->> 'series', '') <> %(external)s::text
-    OR (scored.attribution ? 'skipped' OR scored.attribution -> 'observed_share' <> '1')
+    OR (scored.attribution ? 'skipped' OR coalesce(scored.attribution -> 'observed_share', '1') <> '1')
         AND {_CHANGED.format(series=_COVARIATES)}
 )
 """  # noqa: S608  # our own parts
