@@ -18,7 +18,7 @@ test: ## the test suite, against an embedded PostgreSQL and Valkey of its own (a
 	@GRIDCAST_ENV=test exec $(BOOTSTRAP) --dev --services -- python -m stack run-with-services -- \
 		python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),--cov --cov-fail-under=85)
 
-bench: ## accuracy and cost beside other libraries, ingest beside raw SQL, a year replayed, to docs/benchmarks/ (a part of it: see README)
+bench: ## accuracy and cost beside other libraries, ingest and ledger beside raw SQL, a year replayed, to docs/benchmarks/ (a part of it: see README)
 	@$(BOOTSTRAP) --dev --bench --services -- python -m tests.benchmarks $(BENCH_ARGS)
 
 lint: ## ruff, mypy and the import rules

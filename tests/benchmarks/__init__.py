@@ -5,4 +5,7 @@ runs either the outer harness (`harness`, where its folder exists) or our own pr
 `adapters` are our models in the interface of both, `peers` the other libraries' for our own protocol. `verdicts` holds
 the outcome against the targets, `report` and `picture` write it to docs/benchmarks/. `scaling` measures the cost
 against the length of the history and the number of series.
+
+`ingest` and `ledger` measure the portal over HTTP beside raw SQL, in a `portal_process` of their own; `replay` sends a
+year through Airflow. Each has its `…_report`.
 """

@@ -1,4 +1,4 @@
-"""Measure, then write docs/benchmarks/: accuracy and cost beside other libraries, ingest beside raw SQL, a replay."""
+"""Measure, then write docs/benchmarks/: accuracy beside other libraries, ingest and ledger beside SQL, a replay."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from tests.benchmarks import machine, picture, report, results, runner, scaling, sources
@@ -13,7 +14,7 @@ from tests.benchmarks import machine, picture, report, results, runner, scaling,
 SCRATCH = sources.ROOT / "build" / "benchmarks"
 DOCUMENTS = sources.ROOT / "docs" / "benchmarks"
 OUTER = "../shared/bench"
-PARTS = ("accuracy", "ingest", "replay")
+PARTS = ("accuracy", "ingest", "ledger", "replay")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,10 +23,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--only",
         choices=PARTS,
-        help="one part: accuracy beside other libraries, ingest beside raw SQL, a year replayed through Airflow",
+        help="one part: accuracy beside other libraries, ingest or the ledger beside raw SQL, a year through Airflow",
     )
     made.add_argument("--days", type=int, help="that are replayed; default: the year")
-    made.add_argument("--repetitions", type=int, default=7, help="of each measurement of ingest")
+    made.add_argument("--repetitions", type=int, default=7, help="of each measurement of ingest and of the ledger")
+    made.add_argument(
+        "--sizes",
+        type=_sizes,
+        default=(),
+        help="SERIESxDAYS,… of the ledger, each at least the one before; default: 6x365,20x1095 (25 million values)",
+    )
+    made.add_argument("--decisions", type=int, default=10_000, help="about models, in the ledger's portal")
     made.add_argument("--cases", type=_names, default=(), help="DATASET:SERIES,…; default: those of the protocol")
     made.add_argument("--all", action="store_true", help="every series that the harness has data of")
     made.add_argument("--models", type=_names, default=(), help="our kinds; default: all that the library has")
@@ -54,6 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
         return refused
     if "ingest" in parts:
         _ingest(asked, given)
+    if "ledger" in parts:
+        _ledger(asked, given)
     return _replay(asked, given) if "replay" in parts else 0
 
 
@@ -67,6 +77,22 @@ def _ingest(asked: argparse.Namespace, given: list[str]) -> None:
         measured, commit=machine.commit(), date=asked.date, command=_command(given), machine=_shared_machine()
     )
     _write(asked.output / "ingest.md", text)
+
+
+def _ledger(asked: argparse.Namespace, given: list[str]) -> None:
+    # Imported here: the services are not needed for the other parts.
+    from tests.benchmarks import ledger, ledger_report
+    from tests.benchmarks.ledger_filling import Size, catalog
+    from tests.benchmarks.portal_process import running_portal
+
+    runner.use_all_cpus()
+    sizes = [Size(series=series, days=days) for series, days in asked.sizes] or [ledger.SMALL, ledger.LARGE]
+    with running_portal(catalog(sizes[-1])) as portal:
+        measured = ledger.measure(portal, sizes=sizes, decisions=asked.decisions, repetitions=asked.repetitions)
+    text = ledger_report.as_markdown(
+        measured, commit=machine.commit(), date=asked.date, command=_command(given), machine=_shared_machine()
+    )
+    _write(asked.output / "ledger.md", text)
 
 
 def _replay(asked: argparse.Namespace, given: list[str]) -> int:
@@ -142,6 +168,19 @@ def _accuracy(asked: argparse.Namespace, given: list[str]) -> int:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _sizes(text: str) -> tuple[tuple[int, int], ...]:
+    """Series and days of each ledger; fewer than two days leave nothing to be scored, and a ledger only grows."""
+    try:
+        found = tuple((int(series), int(days)) for series, _, days in (name.partition("x") for name in _names(text)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SERIESxDAYS,…, such as 6x365,20x1095") from None
+    if any(series < 2 or days < 5 for series, days in found):
+        raise argparse.ArgumentTypeError(f"{text!r}: a ledger has at least 2 series and 5 days")
+    if any(after < before for pair in pairwise(found) for before, after in zip(*pair, strict=True)):
+        raise argparse.ArgumentTypeError(f"{text!r}: each size has as many series and days as the one before, or more")
+    return found
 
 
 def _command(given: list[str]) -> str:

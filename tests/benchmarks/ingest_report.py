@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tests.benchmarks import report
 from tests.benchmarks.ingest import Measured, Timing
-from tests.benchmarks.verdicts import Outcome, Verdict
+from tests.benchmarks.verdicts import Verdict, judged
 
 RAW, FORMATS = "raw", ("HTTP, Parquet", "HTTP, Arrow")
 WRITE_SHARE, READ_RATIO = 0.6, 2.0
@@ -26,14 +26,16 @@ def verdicts(measured: Measured) -> list[Verdict]:
     for body, timings in measured.writes.items():
         for name in FORMATS:
             share = timings[RAW].median / timings[name].median
-            found.append(_verdict(f"{name}: {body}", f"≥ {WRITE_SHARE} × raw", share, share >= WRITE_SHARE))
+            found.append(judged(f"{name}: {body}", f"≥ {WRITE_SHARE} × raw", f"{share:.2f}", share >= WRITE_SHARE))
             again = timings[name].median / timings[f"{name} again"].median
-            found.append(_verdict(f"{name}: {body}, the same again", "≥ 1 × the first load", again, again >= 1))
+            found.append(judged(f"{name}: {body}, the same again", "≥ 1 × the first load", f"{again:.2f}", again >= 1))
     for name, timing in measured.reads.items():
         if name.startswith("HTTP"):
             ratio = timing.median / measured.reads["raw SELECT"].median
             found.append(
-                _verdict(f"{name}: two years of half-hours", f"≤ {READ_RATIO:g} × raw", ratio, ratio <= READ_RATIO)
+                judged(
+                    f"{name}: two years of half-hours", f"≤ {READ_RATIO:g} × raw", f"{ratio:.2f}", ratio <= READ_RATIO
+                )
             )
     return found
 
@@ -68,10 +70,6 @@ def as_markdown(measured: Measured, *, commit: str, date: str, command: str, mac
             report.table(("rows", "file MiB", "seconds", "process at its peak MiB"), rows),
         ]
     return "\n\n".join(parts) + "\n"
-
-
-def _verdict(what: str, target: str, reached: float, met: bool) -> Verdict:
-    return Verdict(what, target, f"{reached:.2f}", Outcome.MET if met else Outcome.MISSED)
 
 
 def _timings(timings: Mapping[str, Timing]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,15 @@ class PortalProcess:
     url: str
     token: str
     database_url: str
-    worker: int
+    worker: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def manage(self, *arguments: str) -> float:
+        """Seconds of one of the portal's commands, its start included. Raises CalledProcessError."""
+        before = time.perf_counter()
+        command = [sys.executable, "-m", "portal", *arguments]
+        subprocess.run(command, cwd=CHECKOUT, env=dict(self.environment), capture_output=True, check=True)
+        return time.perf_counter() - before
 
     def peak_memory_mb(self) -> float:
         """The most memory that the worker held since `forget_peak`, in MiB; Linux."""
@@ -91,7 +101,7 @@ def running_portal(catalog: dict[str, Any]) -> Iterator[PortalProcess]:
         )
         supervisor.wait_until_well()
         token = load_credentials(home.secrets_file)["service_token"]
-        yield PortalProcess(url, token, services.database_url, _worker())
+        yield PortalProcess(url, token, services.database_url, _worker(), environment)
     finally:
         supervisor.stop()
         ports.release()

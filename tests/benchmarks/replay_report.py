@@ -10,7 +10,7 @@ from typing import Any
 from tests.benchmarks import report
 from tests.benchmarks.replay import INTERVALS, KINDS, Replayed
 from tests.benchmarks.replay_recomputation import TOLERANCE
-from tests.benchmarks.verdicts import Outcome, Verdict
+from tests.benchmarks.verdicts import Verdict, judged
 
 MOST_MINUTES = 35
 SHOWN = 20
@@ -37,11 +37,11 @@ def verdicts(replayed: Replayed) -> list[Verdict]:
     minutes = sum(replayed.seconds.values()) / 60
     sample = again + len(replayed.unlike)
     return [
-        _verdict("days with a run in the ledger", f"{days}", f"{found.runs}", found.runs == days),
-        _verdict("mismatches", "0", f"{len(found.mismatches)}", not found.mismatches),
-        _verdict("largest difference", f"≤ {TOLERANCE:g}", f"{found.largest:.1e}", found.largest <= TOLERANCE),
-        _verdict("runs made again from artifact and data", f"{sample}", f"{again}", again == sample),
-        _verdict("minutes", f"< {MOST_MINUTES}", f"{minutes:.1f}", minutes < MOST_MINUTES),
+        judged("days with a run in the ledger", f"{days}", f"{found.runs}", found.runs == days),
+        judged("mismatches", "0", f"{len(found.mismatches)}", not found.mismatches),
+        judged("largest difference", f"≤ {TOLERANCE:g}", f"{found.largest:.1e}", found.largest <= TOLERANCE),
+        judged("runs made again from artifact and data", f"{sample}", f"{again}", again == sample),
+        judged("minutes", f"< {MOST_MINUTES}", f"{minutes:.1f}", minutes < MOST_MINUTES),
     ]
 
 
@@ -127,7 +127,3 @@ def _lists(replayed: Replayed) -> list[str]:
     if replayed.reproduced:
         parts.append(f"Made again, value for value: {'; '.join(replayed.reproduced)}.")
     return parts
-
-
-def _verdict(what: str, target: str, reached: str, met: bool) -> Verdict:
-    return Verdict(what, target, reached, Outcome.MET if met else Outcome.MISSED)

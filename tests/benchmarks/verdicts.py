@@ -53,6 +53,11 @@ class Verdict:
         return f"{self.outcome} by {self.by}" if self.by else str(self.outcome)
 
 
+def judged(what: str, target: str, reached: str, met: bool) -> Verdict:
+    """A target that is met or missed, and nothing between."""
+    return Verdict(what, target, reached, Outcome.MET if met else Outcome.MISSED)
+
+
 @dataclass(frozen=True)
 class Ratio:
     """Ours to the best peer on one case and regime."""
