@@ -87,10 +87,11 @@ def _ledger(asked: argparse.Namespace, given: list[str]) -> None:
 
     runner.use_all_cpus()
     sizes = [Size(series=series, days=days) for series, days in asked.sizes] or [ledger.SMALL, ledger.LARGE]
+    facts = {**_shared_machine(), "load before": f"{os.getloadavg()[0]:.1f} processes on {os.cpu_count()} CPUs"}
     with running_portal(catalog(sizes[-1])) as portal:
         measured = ledger.measure(portal, sizes=sizes, decisions=asked.decisions, repetitions=asked.repetitions)
     text = ledger_report.as_markdown(
-        measured, commit=machine.commit(), date=asked.date, command=_command(given), machine=_shared_machine()
+        measured, commit=machine.commit(), date=asked.date, command=_command(given), machine=facts
     )
     _write(asked.output / "ledger.md", text)
 

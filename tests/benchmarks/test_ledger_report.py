@@ -50,8 +50,10 @@ def test_what_any_request_costs_is_judged_apart_and_not_held_against_the_answers
 
 
 def test_a_question_that_takes_longer_in_the_larger_ledger_is_named() -> None:
-    found = missed(measured(latest=0.01, slower=1.51))
-    assert found == ["latest: large to small ledger"]
+    run = measured(latest=0.01, slower=1.51)
+    assert missed(run) == ["latest: large to small ledger"]
+    reached = {each.what: each.reached for each in ledger_report.verdicts(run)}
+    assert reached["latest: large to small ledger"] == "1.51 (floor 1.00)"
 
 
 def test_what_grows_with_its_answer_is_allowed_to() -> None:
