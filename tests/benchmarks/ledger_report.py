@@ -33,9 +33,9 @@ The overhead is what a question costs that finds nothing: the request, the check
 stated apart, and taken off before an answer is held against its floor. Minutes pass between the two sizes: how the
 floor itself changed, which fetches the same rows, says how much of a difference is the machine's load.
 
-Known costs: what is due for scoring is looked for among all runs of the series, however old; the newest score of each
-run is found twice, for the count of the list and for its page; a publication checks at its commit, value by value, that
-the run is there, which a bare table does not. JSON of a list is made row by row."""
+Known costs: what is due for scoring is looked for among all runs of the series, however old; a list counts all that it
+has pages of; a publication checks at its commit, value by value, that the run is there, which a bare table does not.
+JSON of a list is made row by row."""
 
 
 def verdicts(measured: Measured) -> list[Verdict]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from portal.forecasts.models import ForecastRun, ForecastScore
 from portal.forecasts.queries import runs
@@ -87,8 +87,9 @@ def scores() -> QuerySet[ForecastScore]:
 
 def newest_scores(scores: QuerySet[ForecastScore]) -> QuerySet[ForecastScore]:
     """Of each run the score with the latest `as_of` among `scores`."""
-    newest = scores.order_by("forecast_run_id", "-as_of").distinct("forecast_run_id").values("pk")
-    return scores.filter(pk__in=newest)
+    # Not a list of the newest of all: a page of them is then found by walking the newest scores.
+    later = scores.filter(forecast_run=OuterRef("forecast_run"), as_of__gt=OuterRef("as_of"))
+    return scores.exclude(Exists(later))
 
 
 def scored_until(series: Series) -> datetime | None:
