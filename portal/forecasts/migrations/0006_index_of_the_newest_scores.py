@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("forecasts", "0003_scores_deadlines_overrides"),
+        ("forecasts", "0005_deadline_notices"),
     ]
 
     operations = [
