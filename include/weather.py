@@ -50,11 +50,18 @@ class Weather:
 
     def observed(self, grid: pd.DatetimeIndex, *, as_of: datetime) -> dict[str, pd.Series]:
         """By name, what was known at `as_of` of the observations; NaN where nothing was."""
+        return self.observed_and_counted(grid, as_of=as_of)[0]
+
+    def observed_and_counted(self, grid: pd.DatetimeIndex, *, as_of: datetime) -> tuple[dict[str, pd.Series], int]:
+        """As `observed`, and how many values of their own intervals that reach into the grid were known."""
+        counts: dict[str, int] = {}
 
         def read(slug: str, start: datetime, end: datetime) -> pd.DataFrame:
-            return self._portal.observations(slug, start=start, end=end, as_of=as_of)
+            known = self._portal.observations(slug, start=start, end=end, as_of=as_of)
+            counts[slug] = int(known.loc[known.index > start, "value"].notna().sum())
+            return known
 
-        return self._averaged(grid, read, quantities=None)
+        return self._averaged(grid, read, quantities=None), sum(counts.values())
 
     def forecast(
         self, grid: pd.DatetimeIndex, *, as_of: datetime, lead_time: timedelta = timedelta(0)

@@ -221,7 +221,7 @@ class Portal:
     # scores
 
     def runs_due_for_scoring(self, slug: str, *, as_of: datetime) -> list[dict[str, Any]]:
-        """The runs whose actuals, as known at `as_of`, no score has seen; oldest first, with `actuals_sha256`."""
+        """The runs of which more was known at `as_of` than their newest score until then has seen; oldest first."""
         params = {"series": slug, "as_of": as_of.isoformat()}
         return list(self._http.pages("forecast-runs/due-for-scoring/", params=params))
 

@@ -35,25 +35,26 @@ def with_observed_weather(
     ahead. A failing model is no failure of the score.
 
     Returns:
-        MW by `index` and `{"observed_share": …}`; or None and, where it was tried, why it was `skipped`.
+        MW by `index` and `{"observed_share": …}`; or None and, where it was tried, why it was `skipped`. Unless all was
+        observed, `observed_values` says how many values of the covariates were known: more of them make it due again.
     """
     if run["model"] is None or run["rung"] == "override" or not series["covariates"]:
         return None, {}
+    told = _told_ahead(portal.model(run["model"]["id"]))
+    if not told:
+        return None, {}
+    observed, values = Weather(portal, series).observed_and_counted(index, as_of=as_of)
+    share = float(pd.DataFrame({name: observed[name].notna() for name in told & set(observed)}).mean().mean())
+    if not share > 0:
+        return None, {"skipped": "no weather of the period was observed", "observed_values": values}
     try:
-        told = _told_ahead(portal.model(run["model"]["id"]))
-        if not told:
-            return None, {}
-        observed = Weather(portal, series).observed(index, as_of=as_of)
-        share = float(pd.DataFrame({name: observed[name].notna() for name in told & set(observed)}).mean().mean())
-        if not share > 0:
-            return None, {"skipped": "no weather of the period was observed"}
         again = computed_again(portal, run, settings, weather_as_of=as_of, load=load)[0.5].reindex(index)
     except PortalUnavailable:
         raise
     except PipelineError as error:
         _log.warning("run %d of %s cannot be made again: %s", run["id"], run["series"], error)
-        return None, {"skipped": str(error)[:1000]}
-    return again, {"observed_share": round(share, 6)}
+        return None, {"skipped": str(error)[:1000], "observed_values": values}
+    return again, {"observed_share": round(share, 6)} | ({"observed_values": values} if share < 1 else {})
 
 
 def _told_ahead(version: Mapping[str, Any]) -> set[str]:

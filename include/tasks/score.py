@@ -66,8 +66,8 @@ def score_series(
 ) -> list[dict[str, Any]]:
     """Score the runs of which loads, or what a score compares them with, are known anew since their last score.
 
-    A run is scored on the intervals that have a load, however old it is; earlier scores stay. Done again as of the
-    same time, there is nothing to score.
+    A run is scored on the intervals that have a load, however old it is, whether they became known since or were
+    stored late; earlier scores stay. Done again as of the same time, there is nothing to score.
 
     Returns:
         The scores as sent, one per run.
@@ -90,9 +90,8 @@ def score_series(
             _log.exception("run %d of %s cannot be scored", run["id"], slug)
             failures.append(f"run {run['id']}: {type(error).__name__}: {error}")
             continue
-        if score is not None:
-            scores.append({**score, "airflow": dict(airflow)})
-            unsent += 1
+        scores.append({**score, "airflow": dict(airflow)})
+        unsent += 1
         if unsent == SCORES_PER_REQUEST:
             portal.record_scores(scores[-unsent:])
             unsent = 0
@@ -112,13 +111,11 @@ def _score_run(
     as_of: datetime,
     settings: Settings,
     load_model: LoadArtifact,
-) -> dict[str, Any] | None:
-    """The score of a run; None where no load is known."""
+) -> dict[str, Any]:
+    """The score of a run; of no interval where all the loads that it was scored on were withdrawn."""
     values = portal.forecast_values(run["id"])
     period = {"start": values.index[0], "end": pd.Timestamp(run["valid_until"])}
     load = portal.observations(series["slug"], **period, as_of=as_of)["value"].reindex(values.index)
-    if not load.notna().any():
-        return None
     issue_time = pd.Timestamp(run["issue_time"])
     naive = _naive(portal, series, values, known_at=issue_time.to_pydatetime(), settings=settings)
     judged = Judged(
@@ -129,7 +126,7 @@ def _score_run(
         resolution=resolution_of(series),  # type: ignore[arg-type]
         naive=naive,
     )
-    beside, external = external_forecast(portal, series, judged)
+    beside, external = external_forecast(portal, series, judged, as_of=as_of)
     judged = replace(judged, beside=beside)
     attribution: dict[str, Any] = {}
     if load.notna().all():

@@ -175,6 +175,41 @@ def test_a_gap_in_the_loads_is_left_out(
     assert (scored["n"], scored["baseline"]["n"]) == (44, 44)
 
 
+def known(portal: Portal, loads: pd.Series, *, at: datetime | pd.DatetimeIndex, recorded_at: datetime) -> None:
+    """Tells the portal of loads of the town."""
+    rows = pd.DataFrame({"series": "town", "valid_time": loads.index, "value": loads.to_numpy(), "known_at": at})
+    assert not portal.record_observations(rows, recorded_at=recorded_at)["rejected"]
+
+
+def test_loads_that_are_stored_late_are_scored_then_and_no_more(
+    ingested: Callable[..., None], portal: Portal, score: Callable[..., list[dict[str, Any]]]
+) -> None:
+    ingested(readings(end=ISSUE + 20 * HOUR))
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    (part,) = score()
+    rest = loads(ISSUE + 20 * HOUR, ISSUE + DAY)
+    known(portal, rest[:6], at=rest.index[:6] + HOUR, recorded_at=END)
+    assert score() == [], "there is a score of this time"
+    (more,) = score(as_of=END + DAY)
+    assert (part["n"], more["n"], more["expected"]) == (40, 46, 48)
+    assert score(as_of=END + 2 * DAY) == []
+    assert ForecastScore.objects.count() == 2
+
+
+def test_a_run_whose_loads_were_all_withdrawn_is_scored_on_none_and_no_more(
+    ingested: Callable[..., None], portal: Portal, score: Callable[..., list[dict[str, Any]]]
+) -> None:
+    ingested()
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    score()
+    known(portal, loads(ISSUE, ISSUE + DAY) * np.nan, at=END + HOUR, recorded_at=END + HOUR)
+    (withdrawn,) = score(as_of=END + DAY)
+    assert (withdrawn["n"], withdrawn["expected"], withdrawn["mae"], withdrawn["skill"]) == (0, 48, None, None)
+    assert withdrawn["peak_mae"] is None
+    assert score(as_of=END + 2 * DAY) == []
+    assert [kept.n for kept in ForecastScore.objects.order_by("as_of")] == [48, 0]
+
+
 def test_a_batch_tells_how_many_runs_of_each_series_it_scored(
     ingested: Callable[..., None], portal: Portal, new_run: Callable[..., Run]
 ) -> None:

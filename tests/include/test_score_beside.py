@@ -165,7 +165,7 @@ def test_weather_that_is_observed_after_the_loads_splits_the_error_of_a_complete
     store(portal, issues(start=END - 21 * DAY))
     published(portal, options, "regression")
     without = score()
-    assert without["attribution"] == {"skipped": "no weather of the period was observed"}
+    assert without["attribution"]["skipped"] == "no weather of the period was observed"
     town(readings())
     ingest(as_of=END + DAY)
     split = score(as_of=END + DAY)
@@ -185,6 +185,75 @@ def test_a_run_is_held_against_a_forecast_that_its_series_names_only_after_it_wa
     Series.objects.filter(slug="town").update(external_forecast=Series.objects.get(slug="operator"))
     assert score(as_of=END + DAY)["external"]["mae"] == pytest.approx(3)
     assert ForecastScore.objects.count() == 2
+
+
+def test_a_run_is_held_once_more_against_each_part_of_theirs_that_is_stored_late(
+    operator: Callable[..., None], portal: Portal, options: Settings, score: Score
+) -> None:
+    def nothing_is_due(as_of: datetime) -> bool:
+        return score_series(portal, "town", as_of=as_of, settings=options, airflow=AIRFLOW) == []
+
+    truth = loads(ISSUE, ISSUE + DAY)
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    assert score()["external"]["skipped"] == "nothing of it was known before the intervals began"
+    operator_late = {"known_at": ISSUE + 6 * HOUR}
+    operator(truth[30:40] + 5, **operator_late)
+    assert nothing_is_due(END), "there is a score of this time"
+    ahead = score(as_of=END + DAY)["external"]
+    assert (ahead["known"], ahead["n"], ahead["mae"]) == ("delivery", 10, pytest.approx(5))
+    assert nothing_is_due(END + 2 * DAY), "however little theirs covers"
+    operator(truth[4:12] + 3, known_at=ISSUE - HOUR)
+    at_issue = score(as_of=END + 2 * DAY)["external"]
+    assert (at_issue["known"], at_issue["n"], at_issue["mae"]) == ("issue_time", 8, pytest.approx(3))
+    operator(truth[12:20] + 7, **operator_late)
+    assert nothing_is_due(END + 3 * DAY), "what was known later is not compared any more"
+    operator(truth[:4] + 3, known_at=ISSUE - HOUR)
+    assert score(as_of=END + 3 * DAY)["external"]["n"] == 12
+    assert nothing_is_due(END + 4 * DAY)
+    kept = [each.external.get("n") for each in ForecastScore.objects.order_by("as_of")]
+    assert kept == [None, 10, 8, 12], "all are kept"
+
+
+def test_an_hourly_forecast_that_is_whole_is_waited_for_no_more(
+    operator: Callable[..., None], portal: Portal, options: Settings, score: Score
+) -> None:
+    Series.objects.filter(slug="operator").update(resolution=HOUR)
+    hourly = loads(ISSUE, ISSUE + DAY).resample("h").mean()
+    publish_by_hand(portal, issue_time=ISSUE, hours=24)
+    operator(hourly[:-1] + 3, known_at=ISSUE - HOUR)
+    part = score()["external"]
+    assert (part["n"], part["known_values"], part["known_in_a_row"]) == (23, 23, 23)
+    operator(hourly[-1:] + 3, known_at=ISSUE - HOUR)
+    whole = score(as_of=END + DAY)["external"]
+    assert (whole["n"], whole["known_values"], whole["known_in_a_row"]) == (24, 24, 24)
+    operator(hourly + 9, known_at=ISSUE + HOUR)
+    assert score_series(portal, "town", as_of=END + 2 * DAY, settings=options, airflow=AIRFLOW) == []
+
+
+def test_weather_that_is_stored_late_splits_the_error_of_a_run_that_lacked_it(
+    ingested: Callable[..., None], portal: Portal, options: Settings, score: Score
+) -> None:
+    ingested(readings(end=ISSUE))
+    store(portal, issues(start=END - 21 * DAY))
+    published(portal, options, "regression")
+
+    def known(slug: str, values: pd.Series) -> None:
+        rows = pd.DataFrame({"valid_time": values.index, "value": values.to_numpy()})
+        rows = rows.assign(series=slug, known_at=values.index + HOUR)
+        assert portal.record_observations(rows, recorded_at=END)["inserted"] == len(rows)
+
+    known("town", loads(ISSUE, ISSUE + DAY))
+    observed = readings().loc[ISSUE : ISSUE + DAY - HALF_HOUR, "temperature"]
+    assert score()["attribution"] == {"skipped": "no weather of the period was observed", "observed_values": 0}
+    known("town-temperature", observed[:12])
+    part = score(as_of=END + DAY)["attribution"]
+    assert (part["observed_share"], part["observed_values"], part["n"]) == (0.25, 12, 48)
+    assert score_series(portal, "town", as_of=END + 2 * DAY, settings=options, airflow=AIRFLOW) == []
+    known("town-temperature", observed[12:])
+    whole = score(as_of=END + 2 * DAY)["attribution"]
+    assert (whole["observed_share"], "observed_values" in whole) == (1, False)
+    assert score_series(portal, "town", as_of=END + 3 * DAY, settings=options, airflow=AIRFLOW) == []
+    assert ForecastScore.objects.count() == 3
 
 
 def test_what_the_runs_of_a_series_share_is_asked_for_once(
@@ -233,6 +302,7 @@ def test_a_model_that_cannot_be_run_again_is_noted_and_the_score_stands(
     scored = score()
     assert scored["n"] == 48
     assert scored["attribution"]["skipped"]
+    assert score_series(portal, "town", as_of=END + DAY, settings=options, airflow=AIRFLOW) == [], "once is enough"
 
 
 @pytest.fixture

@@ -29,11 +29,11 @@ from portal.forecasts.scores.serializers import (
     AccuracySerializer,
     AccuracySignalRequestSerializer,
     AccuracySignalSerializer,
-    DueRunSerializer,
     RecordedScoresSerializer,
     ScoreRequestSerializer,
     ScoreSerializer,
 )
+from portal.forecasts.serializers import ForecastRunSerializer
 
 SHOWN = timedelta(days=400)
 
@@ -129,7 +129,7 @@ class DueForScoringView(generics.ListAPIView[ForecastRun]):
     """What is to be scored."""
 
     queryset = ForecastRun.objects.none()
-    serializer_class = DueRunSerializer
+    serializer_class = ForecastRunSerializer
     filter_backends = ()
     permissions_by_method = {"GET": "forecasts.view_forecastrun"}  # noqa: RUF012
 
@@ -146,9 +146,10 @@ class DueForScoringView(generics.ListAPIView[ForecastRun]):
         """Runs issued before `as_of` whose actuals, as known then, are new or corrected since their newest score.
 
         So are those that lacked weather to split their error by, once that is observed, and those that a forecast of
-        somebody else was not compared with, once the series names it.
+        somebody else was not compared with, once the series names it. What a score lacked counts also where it was
+        stored late, as known before the score.
 
-        Oldest first, however old. Each says as of when, and on which actuals, it was scored last.
+        Oldest first, however old; none with a score of `as_of` itself, as there is one of each time.
         """
         return super().get(request, *args, **kwargs)
 

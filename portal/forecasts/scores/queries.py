@@ -15,9 +15,8 @@ from portal.series.models import Series
 # the newest value as known then, beside that as known at the score: one that came and went again changes nothing.
 _CHANGED = """
 EXISTS (
-    SELECT FROM series_observation AS seen
-    WHERE {series} AND seen.valid_time >= run.valid_from AND seen.valid_time < run.valid_until
-        AND seen.known_at <= %(as_of)s AND seen.known_at > scored.as_of
+    SELECT FROM {observations} AND seen.valid_time < run.valid_until
+        AND seen.known_at <= %(as_of)s AND seen.known_at > coalesce(scored.as_of, '-infinity')
         AND NOT EXISTS (
             SELECT FROM series_observation AS later
             WHERE later.series_id = seen.series_id AND later.valid_time = seen.valid_time
@@ -31,22 +30,76 @@ EXISTS (
         )
 )
 """
-# As an array, which is made once: the index is searched for these series, and not for all that there are.
-_COVARIATES = "seen.series_id = ANY (ARRAY(SELECT series_id FROM series_covariate WHERE of_id = %(series)s))"
+# Values that were stored only after the score, as known before it, show in nothing but how many there are: rows are
+# never taken away.
+_KNOWN = """
+(
+    SELECT count(value) FROM (
+        SELECT DISTINCT ON (seen.series_id, seen.valid_time) seen.value
+        FROM {observations} AND seen.valid_time < {until} AND seen.known_at <= {known_at}
+        ORDER BY seen.series_id DESC, seen.valid_time DESC, seen.known_at DESC
+    ) AS newest
+)
+"""
+_LOADS = "series_observation AS seen WHERE seen.series_id = %(series)s AND seen.valid_time >= run.valid_from"
+_THEIRS = _LOADS.replace("%(series)s", "%(theirs)s")
+# A coarser value holds for its whole interval, which may have begun before the run.
+_COVARIATES = """
+(SELECT DISTINCT helps.id, helps.resolution FROM series_covariate AS covariate
+    JOIN series_series AS helps ON helps.id = covariate.series_id WHERE covariate.of_id = %(series)s) AS helps
+CROSS JOIN LATERAL (
+    SELECT * FROM series_observation WHERE series_id = helps.id AND valid_time > run.valid_from - helps.resolution
+) AS seen WHERE true
+"""
+
+
+def _count(facts: str, *names: str) -> str:
+    """The first of these facts of a score that is a number, else 0."""
+    numbers = (
+        f"CASE jsonb_typeof({facts} -> '{name}') WHEN 'number' THEN ({facts} ->> '{name}')::numeric END"
+        for name in names
+    )
+    return f"coalesce({', '.join(numbers)}, 0)"
+
+
+_LATE_LOADS = f"""
+scored.n < scored.expected
+    AND {_KNOWN.format(observations=_LOADS, until="run.valid_until", known_at="scored.as_of")} > scored.n
+"""
+# Of scores from before `known_values` was kept, `n` comes closest. Theirs is looked for from the first gap on only.
+_THEIRS_SEEN = _count("scored.external", "known_values", "n")
+_IN_A_ROW = _count("scored.external", "known_in_a_row")
+_FROM_THE_FIRST_GAP = f"""{_THEIRS}
+        AND seen.valid_time >= run.valid_from + make_interval(secs => {_IN_A_ROW} * %(theirs_seconds)s)"""
+_THEIRS_AT_ISSUE, _THEIRS_AFTER_THE_GAP = (
+    _KNOWN.format(observations=observations, until="run.valid_until", known_at="run.issue_time")
+    for observations in (_THEIRS, _FROM_THE_FIRST_GAP)
+)
+_THEIRS_AHEAD = _KNOWN.format(
+    observations=_THEIRS, until="least(run.valid_until, scored.as_of)", known_at="seen.valid_time"
+)
+_LATE_THEIRS = f"""
+scored.external ->> 'series' = %(external)s AND CASE WHEN scored.external ->> 'known' = 'issue_time'
+    THEN {_THEIRS_AFTER_THE_GAP} > {_THEIRS_SEEN} - {_IN_A_ROW}
+    ELSE {_THEIRS_AT_ISSUE} > 0 OR {_THEIRS_AHEAD} > {_THEIRS_SEEN} END
+"""
+_LATE_WEATHER = f"""
+{_KNOWN.format(observations=_COVARIATES, until="run.valid_until", known_at="scored.as_of")}
+    > {_count("scored.attribution", "observed_values")}
+"""
 _DUE = f"""
 SELECT run.id FROM forecasts_forecastrun AS run
-CROSS JOIN LATERAL (
-    SELECT * FROM (
-        SELECT as_of, attribution, external FROM forecasts_forecastscore
-        WHERE forecast_run_id = run.id AND as_of <= %(as_of)s
-        UNION ALL SELECT '-infinity', NULL, NULL
-    ) AS score ORDER BY as_of DESC LIMIT 1
-) AS scored
-WHERE run.series_id = %(series)s AND run.issue_time < %(as_of)s AND (
-    {_CHANGED.format(series="seen.series_id = %(series)s")}
+LEFT JOIN LATERAL (
+    SELECT as_of, n, expected, attribution, external FROM forecasts_forecastscore
+    WHERE forecast_run_id = run.id AND as_of <= %(as_of)s ORDER BY as_of DESC LIMIT 1
+) AS scored ON true
+WHERE run.series_id = %(series)s AND run.issue_time < %(as_of)s AND scored.as_of IS DISTINCT FROM %(as_of)s AND (
+    {_CHANGED.format(observations=_LOADS)}
+    OR {_LATE_LOADS}
     OR scored.external IS NOT NULL AND coalesce(scored.external ->> 'series', '') <> %(external)s::text
+    OR {_LATE_THEIRS}
     OR (scored.attribution ? 'skipped' OR coalesce(scored.attribution -> 'observed_share', '1') <> '1')
-        AND {_CHANGED.format(series=_COVARIATES)}
+        AND ({_CHANGED.format(observations=_COVARIATES)} OR {_LATE_WEATHER})
 )
 """  # noqa: S608  # our own parts
 
@@ -54,30 +107,25 @@ WHERE run.series_id = %(series)s AND run.issue_time < %(as_of)s AND (
 def due_for_scoring(series: Series, *, as_of: datetime) -> QuerySet[ForecastRun]:
     """The runs issued before `as_of` of which more was known then than their newest score until then has seen.
 
-    That is: actuals, weather of the period where the score lacks some to be split into weather and model, or the
-    series names somebody else's forecast that the score knows nothing of. Oldest first, however old; each with
-    `scored_as_of` and `actuals_sha256` of its newest score until then, or None.
+    That is: actuals, weather of the period where the score lacks some to be split into weather and model, values of
+    somebody else's forecast where it lacks some, or the series names one that the score knows nothing of. It does not
+    matter whether that became known after the score or was stored late, as known before. A run with a score of
+    `as_of` is not due: there is one score for each time. Oldest first, however old.
     """
+    theirs = series.external_forecast
     with connection.cursor() as cursor:
         cursor.execute(
             _DUE,
             {
                 "series": series.pk,
                 "as_of": as_of,
-                "external": series.external_forecast.slug if series.external_forecast is not None else None,
+                "external": theirs.slug if theirs is not None else None,
+                "theirs": theirs.pk if theirs is not None else None,
+                "theirs_seconds": theirs.resolution.total_seconds() if theirs is not None else None,
             },
         )
         due = [pk for (pk,) in cursor.fetchall()]
-    scored = ForecastScore.objects.filter(forecast_run=OuterRef("pk"), as_of__lte=as_of).order_by("-as_of")
-    return (
-        runs()
-        .filter(pk__in=due)
-        .annotate(
-            scored_as_of=Subquery(scored.values("as_of")[:1]),
-            actuals_sha256=Subquery(scored.values("actuals_sha256")[:1]),
-        )
-        .order_by("issue_time", "pk")
-    )
+    return runs().filter(pk__in=due).order_by("issue_time", "pk")
 
 
 def scores() -> QuerySet[ForecastScore]:

@@ -9,7 +9,7 @@ from typing import Any
 from portal.core.columns import EARLIEST, LATEST
 
 Row = Mapping[str, Any]
-COUNTS = ("n", "expected", "external_n")
+COUNTS = ("n", "expected", "external_n", "known_values", "known_in_a_row", "observed_values")
 LARGEST_COUNT = 2**31 - 1
 LARGEST_FIGURE = 1e15
 """Sums of such are finite."""

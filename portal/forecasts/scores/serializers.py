@@ -13,7 +13,6 @@ from portal.core.figures import FiniteField
 from portal.core.times import TimeField
 from portal.forecasts.models import AccuracySignal, ForecastRun, ForecastScore
 from portal.forecasts.scores.rows import COUNTS, LARGEST_COUNT, is_count, is_figure, local_date
-from portal.forecasts.serializers import ForecastRunSerializer
 from portal.series.models import Series
 
 MOST_SCORES = 10_000
@@ -157,17 +156,6 @@ class RecordedScoresSerializer(serializers.Serializer[Any]):
     """What became of the scores of a body."""
 
     scores = RecordedScoreSerializer(many=True)
-
-
-class DueRunSerializer(ForecastRunSerializer):
-    """A run that is to be scored, and on what it was scored last."""
-
-    scored_as_of = serializers.DateTimeField(read_only=True, allow_null=True)
-    actuals_sha256 = serializers.CharField(read_only=True, allow_null=True)
-
-    class Meta:
-        model = ForecastRun
-        fields = (*ForecastRunSerializer.Meta.fields, "scored_as_of", "actuals_sha256")
 
 
 class AccuracySignalRequestSerializer(serializers.Serializer[dict[str, Any]]):
