@@ -45,9 +45,10 @@ def accuracy(series: Series, *, start: datetime, end: datetime, by: str = "day")
     """
     zone = ZoneInfo(series.timezone)
     reaching = scores().filter(
-        forecast_run__series=series, forecast_run__valid_until__gt=start, forecast_run__valid_from__lt=end, n__gt=0
+        forecast_run__series=series, forecast_run__valid_until__gt=start, forecast_run__valid_from__lt=end
     )
-    ours = list(newest_scores(reaching.exclude(forecast_run__rung=ForecastRun.Rung.OVERRIDE)))
+    # First the newest: where its loads were withdrawn, an earlier one does not stand in.
+    ours = list(newest_scores(reaching.exclude(forecast_run__rung=ForecastRun.Rung.OVERRIDE)).filter(n__gt=0))
     days = [
         (day, row)
         for score in ours
@@ -94,6 +95,7 @@ def _figures(rows: Sequence[Row]) -> dict[str, Any]:
         "n": sum(row["n"] for row in rows),
         **means,
         "skill": 1 - mae_beside / naive if naive and mae_beside is not None else None,
+        "saved": naive - mae_beside if naive is not None and mae_beside is not None else None,
         "peak_mae": sum(peaks) / len(peaks) if peaks else None,
     }
 

@@ -77,15 +77,8 @@ def shown_accuracy(series: Series, *, days: int, at: datetime) -> dict[str, Any]
         "lead_time_chart": _lead_time_chart(
             found.lead_times, title=f"Mean absolute error of {series} by lead time", unit=series.unit
         ),
-        "saved": _saved(found.total),
+        "saved": found.total["saved"] if found.total is not None else None,
     }
-
-
-def _saved(total: Row | None) -> float | None:
-    """By how many MW the error is smaller than that of the naive."""
-    if total is None or total["naive_mae"] is None or total["mae"] is None:
-        return None
-    return float(total["naive_mae"] - total["mae"])
 
 
 def _day_chart(days: Sequence[date], rows: Sequence[Row], *, title: str, unit: str) -> SafeString:

@@ -109,6 +109,15 @@ def test_a_period_takes_the_local_days_that_begin_in_it(
     assert ask(end=start)["total"] is None
 
 
+def test_a_run_whose_loads_were_withdrawn_counts_no_more(
+    scored: Callable[..., ForecastScore], ask: Callable[..., dict[str, Any]]
+) -> None:
+    scored(0, day("2014-11-02", 48, 100.0))
+    withdrawn = scored(1, day("2014-11-03", 48, 500.0))
+    ForecastScore.objects.create(forecast_run=withdrawn.forecast_run, as_of=withdrawn.as_of + DAY, n=0, expected=96)
+    assert (ask()["runs"], ask()["total"]["mae"]) == (1, 100.0)
+
+
 def test_theirs_is_weighted_by_its_own_intervals_beside_ours_on_the_same(
     scored: Callable[..., ForecastScore], ask: Callable[..., dict[str, Any]]
 ) -> None:

@@ -164,6 +164,12 @@ def test_the_accuracy_of_a_series_is_charted_by_day_and_by_lead_time(
     assert "4 runs" in text(get(client, ACCURACY, days="no number"))
 
 
+def test_what_was_saved_is_counted_where_a_naive_is_known(client: Client, scored: Callable[..., ForecastScore]) -> None:
+    scored()
+    scored(1, by_day=[{"date": "2014-11-03", "n": 48, "mae": 400.0, "naive_mae": None}])
+    assert "250.0 200.0 100.0 0.50" in text(get(client, ACCURACY))
+
+
 def test_the_overview_leads_to_the_accuracy(client: Client, scored: Callable[..., ForecastScore]) -> None:
     scored()
     assert ACCURACY in get(client, reverse("admin:index"))
