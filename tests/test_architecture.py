@@ -9,9 +9,12 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("dags", "forecasting", "include", "plugins", "portal", "stack")
@@ -40,6 +43,19 @@ ENVIRONMENT = {
         "os.environ.setdefault('NPROC', str(threads))",
     ],
     "forecasting/quality/compatibility.py": ["os.environ.update(NO_TELEMETRY)"],
+}
+# What the project names in its dependencies and imports nowhere.
+NOT_IMPORTED = {
+    "apache-airflow-providers-fab": "the auth manager of the shared Airflow, in its configuration",
+    "apache-airflow-providers-postgres": "brings asyncpg, the driver of Airflow's asynchronous sessions",
+    "apache-airflow-providers-standard": "runs what @task decorates",
+    "django-axes": "named in the portal's settings",
+    "jax": "computes for Keras",
+    "plotly": "held where Deepchecks can write its reports",
+    "psycopg2-binary": "the driver in the address of Airflow's database",
+    "scikit-learn": "held where Deepchecks can use it",
+    "setuptools": "builds the project in its environment; Deepchecks needs its pkg_resources",
+    "whitenoise": "named in the portal's settings",
 }
 # Modules beside operations.py that write rows.
 WRITERS = {
@@ -156,6 +172,31 @@ def test_a_package_imports_nothing_that_is_not_for_it(package: str) -> None:
 def test_wiring_imports_only_what_it_wires(package: str) -> None:
     allowed = (*ONLY[package], *sys.stdlib_module_names)
     assert [f"{name(p)}:{n} {m}" for p in modules(package) for n, m in imports(p) if not within(m, *allowed)] == []
+
+
+@cache
+def dependencies() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {canonicalize_name(Requirement(each).name) for each in project["dependencies"]}
+
+
+@cache
+def origins() -> dict[str, set[str]]:
+    """Module imported from outside → the packages that can bring it; several share the name airflow, one has it."""
+    installed = {**packages_distributions(), "airflow": ["apache-airflow"]}
+    outside = {what.partition(".")[0] for path in modules(*PACKAGES) for _, what in imports(path)}
+    outside -= {*sys.stdlib_module_names, *PACKAGES}
+    return {module: {canonicalize_name(each) for each in installed.get(module, [module])} for module in outside}
+
+
+def test_what_is_imported_is_named_in_the_dependencies() -> None:
+    """What comes only because another package asks for it goes when that one no longer does."""
+    assert {module for module, packages in origins().items() if not packages & dependencies()} == set()
+
+
+def test_a_dependency_is_imported_or_said_to_be_used_otherwise() -> None:
+    imported = {package for packages in origins().values() for package in packages}
+    assert dependencies() - imported == set(NOT_IMPORTED)
 
 
 def asks_a_clock(node: ast.AST) -> bool:

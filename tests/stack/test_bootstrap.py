@@ -187,10 +187,10 @@ def test_the_bootstrap_runs_without_any_installed_package() -> None:
 
 
 def test_what_the_project_names_itself_is_one_version_for_both_pythons() -> None:
-    """But for JAX, which no longer releases for 3.11: two versions of the admin's library are two portals."""
+    """But for JAX and SciPy, which no longer release for 3.11: two versions of the admin's library are two portals."""
     named = {
         re.match(r"[a-z0-9-]+", requirement)[0]  # type: ignore[index]
         for requirement in tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
     }
     pins = [line.partition("==")[0] for line in (CHECKOUT / "requirements.txt").read_text().splitlines()]
-    assert {name for name in named if pins.count(name) > 1} == {"jax"}
+    assert {name for name in named if pins.count(name) > 1} == {"jax", "scipy"}
