@@ -24,8 +24,9 @@ from include.settings import Settings
 from include.tasks.ingest import Ingested, ingest_source
 from include.tasks.train import Trained, train_series
 from portal.core.access import ensure_groups
+from portal.registry.models import ModelVersion
 from portal.series.catalog import load_catalog
-from tests.include.facts import AIRFLOW
+from tests.include.facts import AIRFLOW, approve
 from tests.include.town import END, catalog, readings, write
 from tests.include.wire import Wire, open_wire
 
@@ -171,3 +172,14 @@ def train(portal: Portal, options: Settings) -> Callable[..., list[Trained]]:
         )
 
     return run
+
+
+@pytest.fixture
+def champion(train: Callable[..., list[Trained]]) -> Callable[..., ModelVersion]:
+    """Trains a model of the town on what was known at a time, and puts it live then."""
+
+    def make(kind: str = "seasonal_naive", *, as_of: datetime = END) -> ModelVersion:
+        (trained,) = train(kind, as_of=as_of)
+        return approve(trained.id, at=as_of)
+
+    return make

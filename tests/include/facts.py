@@ -48,10 +48,11 @@ def training(key: str = "key-1", **facts: Any) -> dict[str, Any]:
     }
 
 
-def approve(model_id: int, *, at: datetime = END) -> None:
+def approve(model_id: int, *, at: datetime = END) -> ModelVersion:
     """Make a candidate the champion, by the approver."""
     model = ModelVersion.objects.get(pk=model_id)
-    registry.approve_model(model, by=User.objects.get(username="approver"), reason="Better than the naive.", at=at)
+    by = User.objects.get(username="approver")
+    return registry.approve_model(model, by=by, reason="Better than the naive.", at=at)
 
 
 def roll_back(champion_id: int) -> int:

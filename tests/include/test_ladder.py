@@ -18,14 +18,15 @@ from include.portal import Portal, PortalUnavailable
 from include.settings import Settings
 from include.tasks.ladder import Forecast, Ladder
 from include.tasks.publish import publish_series
-from include.tasks.train import train_series
 from portal.forecasts.incoming import IncomingRun
 from portal.forecasts.operations import store_runs
+from portal.registry.models import ModelVersion
 from portal.series.models import Series
-from tests.include.facts import AIRFLOW, approve, check_run, forecast_rows, publish_by_hand, roll_back, training
+from tests.include.facts import approve, check_run, forecast_rows, publish_by_hand, roll_back, training
 from tests.include.town import DAY, END, HALF_HOUR
 from tests.include.wire import CUT, Wire
 
+Champion = Callable[..., ModelVersion]
 Climb = Callable[..., Forecast]
 
 
@@ -38,58 +39,44 @@ def climb(portal: Portal, options: Settings) -> Climb:
 
 
 @pytest.fixture
-def champion(ingested: Callable[..., None], portal: Portal, options: Settings) -> Callable[..., int]:
-    """Trains a seasonal naive as of a time and puts it live; returns its id."""
-
-    def make(as_of: datetime = END) -> int:
-        (trained,) = train_series(
-            portal, "town", as_of=as_of, kinds=["seasonal_naive"], settings=options, airflow=AIRFLOW
-        )
-        approve(trained.id)
-        return trained.id
-
+def champion(ingested: Callable[..., None], champion: Champion) -> Champion:
+    """A champion of a town whose readings are there."""
     ingested()
-    return make
+    return champion
 
 
-def test_the_champion_forecasts_the_horizon_from_the_issue_time_on(champion: Callable[..., int], climb: Climb) -> None:
-    model_id = champion()
+def test_the_champion_forecasts_the_horizon_from_the_issue_time_on(champion: Champion, climb: Climb) -> None:
+    model = champion()
     forecast = climb()
-    assert (forecast.rung, forecast.reason, forecast.model_id) == ("champion", "", model_id)
+    assert (forecast.rung, forecast.reason, forecast.model_id) == ("champion", "", model.pk)
     assert forecast.data_cutoff == END
     assert list(forecast.table.index) == list(pd.date_range(END, END + DAY, freq="30min", inclusive="left"))
     assert not forecast.table.isna().any(axis=None)
 
 
-def test_an_issue_time_between_two_intervals_begins_with_the_next_one(
-    champion: Callable[..., int], climb: Climb
-) -> None:
+def test_an_issue_time_between_two_intervals_begins_with_the_next_one(champion: Champion, climb: Climb) -> None:
     champion()
     assert climb(END + timedelta(minutes=7)).table.index[0] == END + HALF_HOUR
 
 
 def test_a_champion_that_has_seen_what_came_after_the_issue_time_does_not_forecast_it(
-    champion: Callable[..., int], climb: Climb
+    champion: Champion, climb: Climb
 ) -> None:
-    earlier, _ = champion(END - 3 * DAY), champion(END)
+    earlier, _ = champion(as_of=END - 3 * DAY), champion()
     forecast = climb(END - DAY)
-    assert (forecast.rung, forecast.model_id) == ("previous_champion", earlier)
+    assert (forecast.rung, forecast.model_id) == ("previous_champion", earlier.pk)
     assert "champion: version 2 was trained on what was known at" in forecast.reason
     assert "after the issue time" in forecast.reason
 
 
-def test_what_was_rolled_back_from_is_no_previous_champion(
-    champion: Callable[..., int], portal: Portal, climb: Climb
-) -> None:
-    oldest, older, drifting = (champion(END - days * DAY) for days in (5, 3, 2))
-    assert roll_back(drifting) == older
-    shutil.rmtree(portal.model(older)["artifact_uri"].removeprefix("file://"))
-    assert (climb().rung, climb().model_id) == ("previous_champion", oldest)
+def test_what_was_rolled_back_from_is_no_previous_champion(champion: Champion, portal: Portal, climb: Climb) -> None:
+    oldest, older, drifting = (champion(as_of=END - days * DAY) for days in (5, 3, 2))
+    assert roll_back(drifting.pk) == older.pk
+    shutil.rmtree(older.artifact_uri.removeprefix("file://"))
+    assert (climb().rung, climb().model_id) == ("previous_champion", oldest.pk)
 
 
-def test_a_damaged_champion_is_stepped_over_with_its_reason(
-    champion: Callable[..., int], climb: Climb, tmp_path: Path
-) -> None:
+def test_a_damaged_champion_is_stepped_over_with_its_reason(champion: Champion, climb: Climb, tmp_path: Path) -> None:
     champion()
     shutil.rmtree(tmp_path / "artifacts")
     forecast = climb()
@@ -100,7 +87,7 @@ def test_a_damaged_champion_is_stepped_over_with_its_reason(
 
 
 def test_on_data_that_failed_its_checks_the_latest_earlier_run_goes_on_as_long_as_it_reaches(
-    champion: Callable[..., int], climb: Climb, portal: Portal
+    champion: Champion, climb: Climb, portal: Portal
 ) -> None:
     champion()
     publish_by_hand(portal, issue_time=END - timedelta(hours=20))
@@ -121,7 +108,7 @@ def test_where_nothing_is_known_every_rung_says_why(town: Callable[..., Path], p
 
 
 def test_an_outage_is_no_reason_for_a_worse_forecast(
-    champion: Callable[..., int], climb: Climb, portal_of: Callable[..., Portal], wire: Wire
+    champion: Champion, climb: Climb, portal_of: Callable[..., Portal], wire: Wire
 ) -> None:
     champion()
     through = portal_of("manual__2", url=wire.url)
@@ -139,17 +126,15 @@ def test_a_fallback_is_published_with_its_reason_and_once(
     assert first.id == again.id
 
 
-def test_a_warning_does_not_hold_the_champion(champion: Callable[..., int], climb: Climb, portal: Portal) -> None:
-    model_id = champion()
+def test_a_warning_does_not_hold_the_champion(champion: Champion, climb: Climb, portal: Portal) -> None:
+    model = champion()
     (result,) = check_run(status="failed")["results"]
     warned = portal.record_check_run(check_run(results=[{**result, "severity": "warning"}]))
     assert warned["status"] == "warned"
-    assert (climb().rung, climb().model_id) == ("champion", model_id)
+    assert (climb().rung, climb().model_id) == ("champion", model.pk)
 
 
-def test_an_artifact_with_a_byte_changed_is_stepped_over(
-    champion: Callable[..., int], climb: Climb, tmp_path: Path
-) -> None:
+def test_an_artifact_with_a_byte_changed_is_stepped_over(champion: Champion, climb: Climb, tmp_path: Path) -> None:
     champion()
     manifest = next((tmp_path / "artifacts").rglob("manifest.json"))
     manifest.write_bytes(manifest.read_bytes().replace(b"seasonal_naive", b"seasonal_naivE"))
@@ -179,16 +164,14 @@ def test_a_champion_whose_store_fails_in_a_way_of_its_own_is_stepped_over(
     assert forecast.reason.startswith("champion: NoCredentials: no credentials for models/town; previous_champion: ")
 
 
-def test_an_earlier_run_says_which_one_goes_on(champion: Callable[..., int], climb: Climb, portal: Portal) -> None:
+def test_an_earlier_run_says_which_one_goes_on(champion: Champion, climb: Climb, portal: Portal) -> None:
     champion()
     run = publish_by_hand(portal, issue_time=END - timedelta(hours=12))
     portal.record_check_run(check_run(status="failed"))
     assert climb().reason.endswith(f"; run {run}, issued 2024-08-05T02:00:00Z, goes on")
 
 
-def test_what_the_guard_published_is_not_issued_again(
-    champion: Callable[..., int], climb: Climb, portal: Portal
-) -> None:
+def test_what_the_guard_published_is_not_issued_again(champion: Champion, climb: Climb, portal: Portal) -> None:
     champion()
     guards = published_by_guard(END - timedelta(hours=6))
     portal.record_check_run(check_run(status="failed"))
@@ -218,9 +201,7 @@ def published_by_guard(issue_time: datetime) -> int:
     return stored.pk
 
 
-def test_an_earlier_run_that_begins_later_leaves_no_gap(
-    champion: Callable[..., int], climb: Climb, portal: Portal
-) -> None:
+def test_an_earlier_run_that_begins_later_leaves_no_gap(champion: Champion, climb: Climb, portal: Portal) -> None:
     champion()
     rows = forecast_rows(issue_time=END - timedelta(hours=1))
     portal.publish(rows[rows["valid_time"] >= END + timedelta(hours=6)])

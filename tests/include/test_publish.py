@@ -17,28 +17,14 @@ from include.run import Run
 from include.settings import Settings
 from include.tasks.ingest import Ingested
 from include.tasks.publish import PublishedRun, publish_batch, publish_series
-from include.tasks.train import train_series
 from portal.forecasts.models import ForecastRun
 from portal.registry.models import ModelVersion
 from portal.series.catalog import load_catalog
-from tests.include.facts import AIRFLOW, approve
 from tests.include.town import DAY, END, HALF_HOUR, catalog, readings
 from tests.include.wire import Wire
 
 ISSUE = END - DAY
 """A time for which the town's file holds what came after, which must not matter."""
-
-
-@pytest.fixture
-def champion(portal: Portal, options: Settings) -> Callable[..., ModelVersion]:
-    """Trains on what was known at a time, and puts the model live."""
-
-    def make(kind: str = "seasonal_naive", *, as_of: datetime = ISSUE) -> ModelVersion:
-        (trained,) = train_series(portal, "town", as_of=as_of, kinds=[kind], settings=options, airflow=AIRFLOW)
-        approve(trained.id, at=as_of)
-        return ModelVersion.objects.get(pk=trained.id)
-
-    return make
 
 
 @pytest.fixture
@@ -63,7 +49,7 @@ def test_the_champions_forecast_of_the_whole_horizon_is_published(
     kind: str,
 ) -> None:
     ingested()
-    model = champion(kind)
+    model = champion(kind, as_of=ISSUE)
     done = publish()
     assert (done.rung, done.status) == ("champion", "created")
     run = stored()
@@ -85,7 +71,7 @@ def test_publishing_again_in_another_run_changes_nothing(
     portal_of: Callable[..., Portal],
 ) -> None:
     ingested()
-    champion()
+    champion(as_of=ISSUE)
     one, other = (publish(through=portal_of(run)) for run in ("monday", "tuesday"))
     assert (other.id, other.status) == (one.id, "unchanged")
     assert ForecastRun.objects.count() == 1
@@ -100,7 +86,7 @@ def test_what_became_known_after_the_issue_time_changes_no_forecast(
     ingest: Callable[..., Ingested],
 ) -> None:
     ingested()
-    champion("gradient_boosting")
+    champion("gradient_boosting", as_of=ISSUE)
     first = publish()
     frame = readings(end=END + DAY)
     frame += 7
@@ -130,7 +116,7 @@ def test_a_champion_that_stumbles_gives_way_and_its_error_is_kept(
     publish: Callable[..., PublishedRun],
 ) -> None:
     ingested()
-    champion()
+    champion(as_of=ISSUE)
     load, weather = catalog()["series"]
     load_catalog({"series": [weather, {**load, "covariates": []}]})  # what the model was trained with is taken away
     assert publish().rung == "seasonal_naive"
@@ -147,7 +133,7 @@ def test_a_lost_answer_publishes_once(
     wire: Wire,
 ) -> None:
     ingested()
-    champion()
+    champion(as_of=ISSUE)
     publish(through=portal_of("a rehearsal", url=wire.url))
     requests = len(wire.seen)
     assert wire.seen[-1].method == "POST"
@@ -161,7 +147,7 @@ def test_a_batch_publishes_every_series_though_one_cannot(
     ingested: Callable[..., None], new_run: Callable[..., Run], champion: Callable[..., ModelVersion]
 ) -> None:
     ingested()
-    champion()
+    champion(as_of=ISSUE)
     load, weather = catalog()["series"]
     load_catalog({"series": [weather, {**load, "slug": "village"}]})
     with pytest.raises(NothingToPublish, match=r"^village at"):

@@ -16,11 +16,10 @@ from include.settings import Settings
 from include.tasks.ingest import Ingested
 from include.tasks.publish import publish_series
 from include.tasks.reproduce import NotReproduced, reproduce_run
-from include.tasks.train import train_series
 from portal.forecasts.models import ForecastRun
 from portal.registry.models import ModelVersion
 from portal.series.models import Covariate, Series
-from tests.include.facts import AIRFLOW, approve, check_run, publish_by_hand
+from tests.include.facts import check_run, publish_by_hand
 from tests.include.town import DAY, END, HALF_HOUR, readings
 from tests.include.weather import issues, store
 
@@ -28,15 +27,16 @@ ISSUE = END - DAY
 
 
 @pytest.fixture
-def published(ingested: Callable[..., None], portal: Portal, options: Settings) -> Callable[..., int]:
+def published(
+    ingested: Callable[..., None], champion: Callable[..., ModelVersion], portal: Portal, options: Settings
+) -> Callable[..., int]:
     """Publishes a run by a champion that knows the weather ahead; everything is stored as of then."""
 
     def make(kind: str = "regression") -> int:
         ingested()
         Series.objects.filter(slug="town").update(preprocessing="standard")
         store(portal, issues(end=ISSUE))
-        (trained,) = train_series(portal, "town", as_of=ISSUE, kinds=[kind], settings=options, airflow=AIRFLOW)
-        approve(trained.id, at=ISSUE)
+        champion(kind, as_of=ISSUE)
         return publish_series(portal, "town", as_of=ISSUE, settings=options).id
 
     return make

@@ -18,12 +18,11 @@ from include.portal import Portal
 from include.settings import Settings
 from include.tasks.ingest import Ingested
 from include.tasks.publish import publish_series
-from include.tasks.train import train_series
 from portal.core.access import ensure_groups
 from portal.forecasts.models import ForecastRun
 from portal.forecasts.overrides.operations import override_run
 from portal.registry.models import ModelVersion
-from tests.include.facts import AIRFLOW, approve, check_run, publish_by_hand
+from tests.include.facts import check_run, publish_by_hand
 from tests.include.town import DAY, END, HALF_HOUR, readings
 
 ROOT = Path(__file__).parents[2]
@@ -32,11 +31,12 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def published(ingested: Callable[..., None], portal: Portal, options: Settings) -> int:
+def published(
+    ingested: Callable[..., None], champion: Callable[..., ModelVersion], portal: Portal, options: Settings
+) -> int:
     """A run of a champion."""
     ingested()
-    (trained,) = train_series(portal, "town", as_of=ISSUE, kinds=["regression"], settings=options, airflow=AIRFLOW)
-    approve(trained.id, at=ISSUE)
+    champion("regression", as_of=ISSUE)
     return publish_series(portal, "town", as_of=ISSUE, settings=options).id
 
 

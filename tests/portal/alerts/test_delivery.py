@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.utils import timezone
 
 from portal.alerts import outbox
@@ -22,6 +20,7 @@ from portal.alerts.tasks import sweep_outbox
 from portal.config.celery import app
 from portal.core.outbox import LEASE
 from portal.quality.models import CheckRun
+from tests.portal_environment import portal_environment
 
 if TYPE_CHECKING:
     from tests.portal.alerts.conftest import MailServer
@@ -45,18 +44,6 @@ record_check_run(
 """
 
 
-def environment(**changes: str) -> dict[str, str]:
-    """The environment of a process of the portal on the database of the tests."""
-    database = connection.settings_dict
-    address = f"{database['HOST']}:{database['PORT'] or 5432}"
-    password = f":{database['PASSWORD']}" if database["PASSWORD"] else ""
-    return os.environ | {
-        "DJANGO_SETTINGS_MODULE": "portal.config.settings",
-        "DATABASE_URL": f"postgresql://{database['USER']}{password}@{address}/{database['NAME']}",
-        **changes,
-    }
-
-
 @pytest.fixture
 def worker(mail_server: MailServer, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A Celery worker of the portal in a process of its own; ready when it says so."""
@@ -66,7 +53,7 @@ def worker(mail_server: MailServer, tmp_path: Path) -> Iterator[subprocess.Popen
         process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "portal.config.celery", "worker", "--pool=solo", "--without-mingle",
              "--without-gossip", "--loglevel=INFO"],
-            env=environment(EMAIL_URL=f"smtp://127.0.0.1:{mail_server.port}"),
+            env=portal_environment(EMAIL_URL=f"smtp://127.0.0.1:{mail_server.port}"),
             stdout=output,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
@@ -114,7 +101,7 @@ def test_with_the_broker_down_the_run_is_recorded_at_once_and_the_sweep_delivers
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-c", RECORD_A_FAILED_RUN],
-        env=environment(REDIS_URL=f"redis://127.0.0.1:{unused_port}/0"),
+        env=portal_environment(REDIS_URL=f"redis://127.0.0.1:{unused_port}/0"),
         capture_output=True,
         text=True,
         timeout=60,
