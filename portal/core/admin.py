@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from knox.models import AuthToken
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from portal.core.airflow import airflow_url
@@ -52,8 +52,8 @@ def record_and_page(admin_of: ModelAdmin, request: HttpRequest, object_id: str, 
     return record, reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=(record.pk,))
 
 
-class RecordAdmin(ModelAdmin):
-    """A page of facts: they can be looked at, and nothing else."""
+class _Facts:
+    """What can be looked at, and nothing else."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -63,6 +63,18 @@ class RecordAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class RecordAdmin(_Facts, ModelAdmin):
+    """A page of facts."""
+
+
+class RecordInline(_Facts, TabularInline):
+    """Facts on the page of another."""
+
+    extra = 0
+    can_delete = False
+    hide_title = True
 
 
 admin.site.unregister(User)

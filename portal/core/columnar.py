@@ -10,13 +10,15 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
 from numpy.typing import NDArray
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 from portal.core.negotiation import JSON, dumps
-from portal.core.problems import TooLarge
+from portal.core.problems import Problem, TooLarge
 
 PARQUET = "application/vnd.apache.parquet"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -81,52 +83,33 @@ class ArrowStreamParser(_TableParser):
     read = staticmethod(read_arrow_stream)
 
 
-class ParquetRenderer(BaseRenderer):
-    """A pyarrow Table as Parquet; whatever else an answer holds, a problem say, is JSON."""
+class _TableRenderer(BaseRenderer):
+    """A pyarrow Table in a form of its own; whatever else an answer holds, a problem say, is JSON."""
 
-    media_type = PARQUET
-    format = "parquet"
     charset = None
     render_style = "binary"
+    write: Callable[[pa.Table], bytes]
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        if not isinstance(data, pa.Table):
-            return dumps(data)
-        sink = pa.BufferOutputStream()
-        # Times grow by steps, and numbers seldom repeat: a dictionary of them takes ten times as long, and more bytes.
-        times = {each.name: "DELTA_BINARY_PACKED" for each in data.schema if pa.types.is_timestamp(each.type)}
-        texts = [each.name for each in data.schema if pa.types.is_string(each.type)]
-        pq.write_table(data, sink, compression="zstd", use_dictionary=texts or False, column_encoding=times or None)
-        return sink.getvalue().to_pybytes()
+        return type(self).write(data) if isinstance(data, pa.Table) else dumps(data)
 
 
-class ArrowStreamRenderer(BaseRenderer):
-    """A pyarrow Table as an Arrow stream; whatever else an answer holds is JSON."""
-
-    media_type = ARROW_STREAM
-    format = "arrow"
-    charset = None
-    render_style = "binary"
-
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        if not isinstance(data, pa.Table):
-            return dumps(data)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, data.schema) as writer:
-            writer.write_table(data)
-        return sink.getvalue().to_pybytes()
+def write_parquet(table: pa.Table) -> bytes:
+    """The table as a Parquet file."""
+    sink = pa.BufferOutputStream()
+    # Times grow by steps, and numbers seldom repeat: a dictionary of them takes ten times as long, and more bytes.
+    times = {each.name: "DELTA_BINARY_PACKED" for each in table.schema if pa.types.is_timestamp(each.type)}
+    texts = [each.name for each in table.schema if pa.types.is_string(each.type)]
+    pq.write_table(table, sink, compression="zstd", use_dictionary=texts or False, column_encoding=times or None)
+    return sink.getvalue().to_pybytes()
 
 
-class TableJSONRenderer(BaseRenderer):
-    """A pyarrow Table as a JSON list of objects, times as ISO 8601 in UTC."""
-
-    media_type = JSON
-    format = "json"
-    charset = None
-    render_style = "binary"
-
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return _objects(data) if isinstance(data, pa.Table) else dumps(data)
+def write_arrow_stream(table: pa.Table) -> bytes:
+    """The table as an Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
 
 
 def _objects(table: pa.Table) -> bytes:
@@ -151,5 +134,45 @@ def _numeric_cells(values: NDArray[Any]) -> list[bytes]:
     return orjson.dumps(np.ascontiguousarray(values), option=_NUMPY)[1:-1].split(b",") if len(values) else []
 
 
+class ParquetRenderer(_TableRenderer):
+    """Parquet."""
+
+    media_type = PARQUET
+    format = "parquet"
+    write = staticmethod(write_parquet)
+
+
+class ArrowStreamRenderer(_TableRenderer):
+    """Arrow IPC stream."""
+
+    media_type = ARROW_STREAM
+    format = "arrow"
+    write = staticmethod(write_arrow_stream)
+
+
+class TableJSONRenderer(_TableRenderer):
+    """A JSON list of objects, times as ISO 8601 in UTC."""
+
+    media_type = JSON
+    format = "json"
+    write = staticmethod(_objects)
+
+
 TABLE_PARSERS = [ParquetParser, ArrowStreamParser]
 TABLE_RENDERERS = [TableJSONRenderer, ParquetRenderer, ArrowStreamRenderer]
+
+
+TABLE_REQUEST = {PARQUET: OpenApiTypes.BINARY, ARROW_STREAM: OpenApiTypes.BINARY}
+"""What the schema says of a body for these parsers."""
+
+
+def table_responses(rows: Any) -> dict[tuple[int, str], Any]:
+    """What the schema says of an answer by these renderers; `rows` is the serializer of its JSON."""
+    return {(200, JSON): rows, (200, PARQUET): OpenApiTypes.BINARY, (200, ARROW_STREAM): OpenApiTypes.BINARY}
+
+
+def read_table(request: Request) -> pa.Table:
+    """The table in the body. Raises Problem where there is none."""
+    if not isinstance(request.data, pa.Table):
+        raise Problem(f"The body is empty; send {PARQUET} or {ARROW_STREAM}.")
+    return request.data

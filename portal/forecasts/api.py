@@ -6,10 +6,8 @@ from dataclasses import asdict
 from typing import cast
 
 import django_filters
-import pyarrow as pa
 from django.contrib.auth.models import User
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import viewsets
 from rest_framework.decorators import action
@@ -19,11 +17,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from portal.core.airflow import read_airflow
-from portal.core.columnar import ARROW_STREAM, PARQUET, TABLE_PARSERS, TABLE_RENDERERS
+from portal.core.columnar import TABLE_PARSERS, TABLE_RENDERERS, TABLE_REQUEST, read_table, table_responses
 from portal.core.idempotency import idempotent
-from portal.core.negotiation import JSON
 from portal.core.parameters import TimeFilter
-from portal.core.problems import Problem
 from portal.forecasts import operations, queries
 from portal.forecasts.models import ForecastRun
 from portal.forecasts.serializers import (
@@ -45,7 +41,7 @@ class ForecastsBulkView(APIView):
             OpenApiParameter("dag_id", description="The Airflow run that publishes: its DAG"),
             OpenApiParameter("run_id", description="and its id; both or neither"),
         ],
-        request={PARQUET: OpenApiTypes.BINARY, ARROW_STREAM: OpenApiTypes.BINARY},
+        request=TABLE_REQUEST,
         responses=PublishedSerializer,
     )
     @idempotent
@@ -54,11 +50,8 @@ class ForecastsBulkView(APIView):
 
         Each (series, issue_time, model_id, data_cutoff) is one run. If a row is wrong, nothing of the body is stored.
         """
-        table = request.data
-        if not isinstance(table, pa.Table):
-            raise Problem(f"The body is empty; send {PARQUET} or {ARROW_STREAM}.")
         runs = operations.publish_forecasts(
-            table, by=cast("User", request.user), at=timezone.now(), airflow=read_airflow(request)
+            read_table(request), by=cast("User", request.user), at=timezone.now(), airflow=read_airflow(request)
         )
         return Response({"runs": [asdict(run) for run in runs]})
 
@@ -90,11 +83,7 @@ class ForecastRunViewSet(viewsets.ReadOnlyModelViewSet[ForecastRun]):
     @extend_schema(
         operation_id="forecast_runs_values",
         filters=False,
-        responses={
-            (200, JSON): ForecastValueSerializer(many=True),
-            (200, PARQUET): OpenApiTypes.BINARY,
-            (200, ARROW_STREAM): OpenApiTypes.BINARY,
-        },
+        responses=table_responses(ForecastValueSerializer(many=True)),
     )
     @action(detail=True, pagination_class=None, filter_backends=[], renderer_classes=TABLE_RENDERERS)
     def values(self, request: Request, pk: str) -> Response:

@@ -9,10 +9,9 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from portal.core.admin import RecordAdmin, airflow_link, badge
+from portal.core.admin import RecordAdmin, RecordInline, airflow_link, badge
 from portal.quality.models import CheckReport, CheckResult, CheckRun, shown
 
 RUN_COLOURS = {
@@ -28,21 +27,7 @@ RESULT_COLOURS = {
 }
 
 
-class ReadOnlyInline(TabularInline):
-    """Rows that came from the pipeline and stay as they came."""
-
-    extra = 0
-    can_delete = False
-    hide_title = True
-
-    def has_add_permission(self, request: HttpRequest, obj: CheckRun | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: CheckRun | None = None) -> bool:
-        return False
-
-
-class ResultInline(ReadOnlyInline):
+class ResultInline(RecordInline):
     """The results of a run, in the order of the run."""
 
     model = CheckResult
@@ -66,7 +51,7 @@ class ResultInline(ReadOnlyInline):
         return shown(obj.threshold)
 
 
-class ReportInline(ReadOnlyInline):
+class ReportInline(RecordInline):
     """The reports of a run, each opened in a sandbox of its own."""
 
     model = CheckReport

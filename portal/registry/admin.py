@@ -13,11 +13,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
-from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from portal.core.admin import RecordAdmin, airflow_link, badge, record_and_page
+from portal.core.admin import RecordAdmin, RecordInline, airflow_link, badge, record_and_page
 from portal.registry import operations, rule_admin
 from portal.registry.evidence import figures, shown
 from portal.registry.forms import DecisionForm, RollbackForm
@@ -75,26 +74,17 @@ VERBS_BY_STATUS = {
 }
 
 
-class DecisionInline(TabularInline):
+class DecisionInline(RecordInline):
     """What was decided, by whom, when and why, and where in the chain of decisions it stands."""
 
     model = Decision
     fields = ("number", "at", "decision", "by", "automatic", "reason", "link")
     readonly_fields = fields
-    extra = 0
-    can_delete = False
-    hide_title = True
     verbose_name_plural = "Decisions"
 
     @display(description="SHA-256")
     def link(self, obj: Decision) -> str:
         return format_html('<code title="{}">{}…</code>', obj.sha256, obj.sha256[:12])
-
-    def has_add_permission(self, request: HttpRequest, obj: ModelVersion | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: ModelVersion | None = None) -> bool:
-        return False
 
 
 @admin.register(ModelVersion)

@@ -6,11 +6,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
 
-import pyarrow as pa
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
@@ -18,9 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from portal.core.columnar import ARROW_STREAM, PARQUET, TABLE_PARSERS, TABLE_RENDERERS
+from portal.core.columnar import TABLE_PARSERS, TABLE_RENDERERS, TABLE_REQUEST, read_table, table_responses
 from portal.core.idempotency import idempotent
-from portal.core.negotiation import JSON
 from portal.core.parameters import duration_parameter, read_duration, read_time, time_parameter
 from portal.core.problems import Problem
 from portal.series import operations, queries, recording
@@ -91,11 +88,7 @@ class SeriesViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
             time_parameter("as_of", "What was known then; all that is known by default"),
             duration_parameter("lead_time", "Only what was known that long before its valid time; all by default"),
         ],
-        responses={
-            (200, JSON): ObservationSerializer(many=True),
-            (200, PARQUET): OpenApiTypes.BINARY,
-            (200, ARROW_STREAM): OpenApiTypes.BINARY,
-        },
+        responses=table_responses(ObservationSerializer(many=True)),
     )
     @action(
         detail=True,
@@ -120,11 +113,7 @@ class SeriesViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
             time_parameter("as_of", "What was known then; all that is known by default"),
             duration_parameter("lead_time", "Only what was known that long before its valid time; PT0S by default"),
         ],
-        responses={
-            (200, JSON): WeatherForecastSerializer(many=True),
-            (200, PARQUET): OpenApiTypes.BINARY,
-            (200, ARROW_STREAM): OpenApiTypes.BINARY,
-        },
+        responses=table_responses(WeatherForecastSerializer(many=True)),
     )
     @action(
         detail=True,
@@ -164,7 +153,7 @@ class ObservationsBulkView(APIView):
     @extend_schema(
         operation_id="observations_bulk",
         parameters=[time_parameter("recorded_at", "When corrections became known; now by default")],
-        request={PARQUET: OpenApiTypes.BINARY, ARROW_STREAM: OpenApiTypes.BINARY},
+        request=TABLE_REQUEST,
         responses=RecordedSerializer,
     )
     @idempotent
@@ -174,7 +163,7 @@ class ObservationsBulkView(APIView):
         Valid rows are stored in one transaction, bad ones are answered with the rule that they break. A value that
         differs from the newest known at `recorded_at` is stored as a correction, known at `recorded_at`.
         """
-        table = _table(request)
+        table = read_table(request)
         recorded_at = read_time(request, "recorded_at") or timezone.now()
         return Response(
             asdict(recording.record_observations(table, recorded_at=recorded_at, by=cast("User", request.user)))
@@ -189,7 +178,7 @@ class WeatherForecastsBulkView(APIView):
 
     @extend_schema(
         operation_id="weather_forecasts_bulk",
-        request={PARQUET: OpenApiTypes.BINARY, ARROW_STREAM: OpenApiTypes.BINARY},
+        request=TABLE_REQUEST,
         responses=RecordedForecastsSerializer,
     )
     @idempotent
@@ -199,13 +188,7 @@ class WeatherForecastsBulkView(APIView):
         Valid rows are stored in one transaction, bad ones are answered with the rule that they break. What was issued
         once stays: another value for the same series, valid_time and issue_time is refused.
         """
-        return Response(asdict(recording.record_weather_forecasts(_table(request), by=cast("User", request.user))))
-
-
-def _table(request: Request) -> pa.Table:
-    if not isinstance(request.data, pa.Table):
-        raise Problem(f"The body is empty; send {PARQUET} or {ARROW_STREAM}.")
-    return request.data
+        return Response(asdict(recording.record_weather_forecasts(read_table(request), by=cast("User", request.user))))
 
 
 def _period(request: Request) -> tuple[datetime | None, datetime | None]:

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from portal.core.columnar import ARROW_STREAM, PARQUET, TABLE_RENDERERS
+from portal.core.columnar import TABLE_RENDERERS, table_responses
 from portal.core.negotiation import JSON
 from portal.core.parameters import (
     read_flag,
@@ -47,11 +47,7 @@ LEDGER = (
     time_parameter("published_by", "Only what was in the ledger by then; all of it by default"),
     OpenApiParameter("originals", OpenApiTypes.BOOL, description="Leave out what people adjusted; false by default"),
 )
-TABLE = {
-    (200, JSON): NewestValueSerializer(many=True),
-    (200, PARQUET): OpenApiTypes.BINARY,
-    (200, ARROW_STREAM): OpenApiTypes.BINARY,
-}
+TABLE = table_responses(NewestValueSerializer(many=True))
 READ = {"GET": "forecasts.view_forecastrun"}
 
 
@@ -165,11 +161,7 @@ class RevisionView(APIView):
                 description="Another run of the series; by default what the run adjusts, else the one issued before it",
             )
         ],
-        responses={
-            (200, JSON): RevisionSerializer,
-            (200, PARQUET): OpenApiTypes.BINARY,
-            (200, ARROW_STREAM): OpenApiTypes.BINARY,
-        },
+        responses=table_responses(RevisionSerializer),
     )
     def get(self, request: Request, pk: int) -> Response:
         """The change of each quantile at each valid time that both runs have; as JSON with a summary."""
