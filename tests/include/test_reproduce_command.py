@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from include.__main__ import main
 from include.portal import Portal
-from include.settings import Settings
+from include.settings import Settings, get_settings
 from include.tasks.ingest import Ingested
 from include.tasks.publish import publish_series
 from portal.core.access import ensure_groups
@@ -180,20 +181,47 @@ def test_the_portal_of_the_airflow_connection_is_asked_without_a_task(
     assert "reproduced 144 values" in done.stdout
 
 
-def test_what_cannot_be_tried_ends_in_2_and_says_why(
-    token: str, command: Command, tmp_path: Path, live_server: Any
-) -> None:
-    def complaint(*runs: object, **facts: Any) -> str:
-        done = command(*runs, **facts)
-        assert (done.returncode, done.stdout) == (2, "")
-        return done.stderr
+@pytest.fixture
+def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
+    """What the command says when it refuses, called in this process: one of its own takes seconds to start."""
+    for name in [each for each in os.environ if each.startswith("AIRFLOW_CONN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GRIDCAST_PORTAL_ATTEMPTS", "1")
+    get_settings.cache_clear()
 
-    assert "Which portal?" in complaint(1, how=())
-    assert "go together" in complaint(1, how=("--portal", live_server.url))
-    assert "does not start with http" in complaint(1, how=("--portal", "here", "--token-file", str(tmp_path / "token")))
-    assert "nowhere" in complaint(1, how=("--portal", live_server.url, "--token-file", str(tmp_path / "nowhere")))
-    assert "invalid int value" in complaint("newest")
-    assert "error: run 4711: " in complaint(4711)
-    assert "GRIDCAST_HORIZON" in complaint(1, GRIDCAST_HORIZON="soon")
-    (tmp_path / "token").write_text("wrong")
-    assert "error: run 1: " in complaint(1)
+    def call(*arguments: str) -> str:
+        try:
+            status = main(["reproduce", *arguments])
+        except SystemExit as refused:
+            status = refused.code
+        said = capsys.readouterr()
+        assert (status, said.out) == (2, "")
+        return said.err
+
+    yield call
+    get_settings.cache_clear()
+
+
+def test_what_cannot_be_tried_ends_in_2_and_says_why(
+    token: str,
+    command: Command,
+    complaint: Callable[..., str],
+    tmp_path: Path,
+    live_server: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = command(4711)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: run 4711: " in done.stderr
+
+    here, secret = ("--portal", live_server.url), tmp_path / "token"
+    assert "Which portal?" in complaint("1")
+    assert "go together" in complaint("1", *here)
+    assert "does not start with http" in complaint("1", "--portal", "here", "--token-file", str(secret))
+    assert "nowhere" in complaint("1", *here, "--token-file", str(tmp_path / "nowhere"))
+    assert "invalid int value" in complaint("newest", *here, "--token-file", str(secret))
+    secret.write_text("wrong")
+    assert "error: run 1: " in complaint("1", *here, "--token-file", str(secret))
+    monkeypatch.setenv("GRIDCAST_HORIZON", "soon")
+    get_settings.cache_clear()
+    assert "GRIDCAST_HORIZON" in complaint("1", *here, "--token-file", str(secret))
