@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pytest_socket import socket_allow_hosts
 from selenium import webdriver
 
@@ -18,6 +19,11 @@ LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 os.environ.setdefault("KERAS_BACKEND", "jax")
+
+# A busy machine is slow, and no test is about its speed. What Hypothesis itself chose for the place, as for CI, stays.
+CHOSEN = settings.get_profile(settings.get_current_profile_name())
+settings.register_profile("gridcast", CHOSEN, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gridcast")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,11 +56,14 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     connection.ops.sql_flush = empty  # what Django asks for the statements that end a test which commits
 
 
+BROWSER_SECONDS = 60
+"""How long a page may take until it shows what is looked for; a test goes on as soon as it does."""
 CHROMIUM_OPTIONS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
+    "--disable-dev-shm-usage",  # a container may have little of it
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
@@ -78,7 +87,7 @@ def open_browser(tmp_path: Path) -> Iterator[Callable[[], webdriver.Chrome]]:
             options.add_argument(option)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         opened.append(webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)))
-        opened[-1].implicitly_wait(20)
+        opened[-1].implicitly_wait(BROWSER_SECONDS)
         return opened[-1]
 
     yield start

@@ -12,7 +12,7 @@ from forecasting.errors import DataContractError, SettingsError
 from forecasting.quality import CheckSettings, run_checks
 
 HALF_HOUR = pd.Timedelta(minutes=30)
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 def failed(results) -> set[str]:

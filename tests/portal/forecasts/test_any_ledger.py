@@ -20,7 +20,7 @@ from tests.portal.forecasts.ledgers import ISSUED, STEP, put_run
 
 numbers = itertools.count()
 # Each example has a series of its own: the ledger of another is as if it were not there.
-thorough = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+thorough = settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ STEP = timedelta(minutes=30)
 PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
 UTC_TIME = pa.timestamp("us", "UTC")
 # The fixtures hold no state that an example could leave to the next: each compares before and after.
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 Stored = dict[tuple[str, datetime, datetime], float | None]
 
 

@@ -18,7 +18,7 @@ from portal.series.models import Series, Source
 from portal.series.source_kinds import KINDS, check_source
 from portal.series.source_kinds.reference import reference
 
-thorough = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+thorough = settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 KEYS = sorted({option.key.rpartition(".")[2] for kind in KINDS for option in reference(kind).options})
 odd = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.characters(categories=["Cs"])
 words = [

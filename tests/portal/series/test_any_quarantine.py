@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from portal.series.models import Observation, QuarantinedRow, Series, Source
 
-thorough = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+thorough = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 URL = "/api/v1/quarantine/"
 KEYS = ["row", "raw", "rule", "message", "values", "series", "valid_time", "value", "issue_time", "reason", "file"]
 odd = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.characters(categories=["Cs"])

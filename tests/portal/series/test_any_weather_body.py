@@ -21,7 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START = datetime(2014, 11, 1, tzinfo=UTC)
 UTC_TIME = pa.timestamp("us", "UTC")
 # The fixtures hold no state that an example could leave to the next: each compares before and after.
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 Stored = dict[tuple[str, datetime, datetime], tuple[datetime, float]]
 
 

@@ -258,7 +258,9 @@ FILES = st.one_of(
 )
 
 
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(content=FILES, zone=st.sampled_from([None, "Australia/Melbourne", "Europe/Dublin"]))
 @example(content=f"{HEADER}2024-07-01T00:00+11,1,2\n2024-07-01,1,2".encode(), zone=None)
 def test_any_file_is_refused_as_a_whole_or_accounted_for_line_by_line(

@@ -92,7 +92,7 @@ def in_small_bits(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatc
     return monkeypatch
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     content=FILES,
     mutations=MUTATIONS,
@@ -184,7 +184,7 @@ def time_of(text: str, *, zone: str | None) -> datetime:
 ROWS: Any = st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["1.5", "2.5", "", "x"])), min_size=1, max_size=40)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, block=st.sampled_from([150, 1 << 22]))
 def test_repetitions_and_contradictions_are_found_however_far_apart(
     in_small_bits: pytest.MonkeyPatch, tmp_path: Path, rows: list[tuple[int, str]], block: int
