@@ -39,6 +39,7 @@ from portal.retention.models import RetentionRun
 run = RetentionRun.objects.get(pk=int(sys.argv[1]))
 operations.advance_run(run, by=User.objects.get(username="airflow"), at=datetime.fromisoformat(sys.argv[2]), seconds=60)
 """
+WORKER_NAME = "retention worker"
 RUNS = 2 * RECORDS[Kind.FORECAST_RUNS].batch + 50
 
 
@@ -51,7 +52,12 @@ def database_url() -> str:
 @contextmanager
 def worker(run: RetentionRun) -> Iterator[subprocess.Popen[bytes]]:
     """A process that advances the run."""
-    environment = {**os.environ, "DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "portal.config.settings"}
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url(),
+        "DJANGO_SETTINGS_MODULE": "portal.config.settings",
+        "PGAPPNAME": WORKER_NAME,
+    }
     command = [sys.executable, "-c", WORKER, str(run.pk), NOW.isoformat()]
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         try:
@@ -61,7 +67,7 @@ def worker(run: RetentionRun) -> Iterator[subprocess.Popen[bytes]]:
                 process.kill()
 
 
-def wait_until(holds: Callable[[], bool], *, seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], bool], *, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it never happened"
@@ -75,6 +81,13 @@ def somebody_waits_for_a_lock() -> bool:
             " WHERE NOT granted AND datname = current_database()"
         )
         return bool(cursor.fetchone()[0])
+
+
+def the_workers_session_is_over() -> bool:
+    """PostgreSQL goes on with what a killed process asked for last, and learns of its death only then."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", (WORKER_NAME,))
+        return cursor.fetchone() == (0,)
 
 
 def halves() -> int:
@@ -115,7 +128,7 @@ def test_a_worker_killed_between_a_runs_row_and_its_scores_leaves_the_run_whole(
         process.send_signal(signal.SIGKILL)
         process.wait()
         other.rollback()
-    wait_until(lambda: not somebody_waits_for_a_lock())
+    wait_until(the_workers_session_is_over)
     assert ForecastRun.objects.count() == RUNS + 1
     assert halves() == 0
     assert run.outcomes.get().deleted == 0
@@ -134,6 +147,7 @@ def test_a_worker_killed_between_two_batches_is_gone_on_with(
         wait_until(lambda: run.outcomes.get().deleted > 0 or process.poll() is not None)
         process.send_signal(signal.SIGKILL)
         process.wait()
+    wait_until(the_workers_session_is_over)
     assert halves() == 0
     noted = run.outcomes.get().deleted
     assert noted == RUNS + 1 - ForecastRun.objects.count(), "what is noted is what is gone"

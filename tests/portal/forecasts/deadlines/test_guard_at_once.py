@@ -27,7 +27,11 @@ from portal.series.models import Series
 from tests.portal.forecasts.deadlines.conftest import GUARD, MINUTE
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("deadline")]
-WAITING_VALUES = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'forecasts_forecastvalue'::regclass"
+# Of this database alone: the server's other ones have waiters of their own.
+WAITING = (
+    "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()"
+)
+WAITING_VALUES = f"{WAITING} AND relation = 'forecasts_forecastvalue'::regclass"
 GUARD_ONCE = """
 import django
 django.setup()
@@ -43,7 +47,7 @@ def test_two_beats_at_once_publish_once(history: Callable[..., None]) -> None:
 
     def beat(number: int) -> int:
         try:
-            together.wait(20)
+            together.wait(120)
             return len(guard_deadlines(at=GUARD + number * MINUTE))
         finally:
             connections.close_all()
@@ -61,9 +65,9 @@ def test_a_guard_that_waits_for_the_pipelines_writing_finds_the_deadline_met(
         with transaction.atomic():
             lock_ledger([series])
             beat = pool.submit(lambda: (guard_deadlines(at=GUARD), connections.close_all()))
-            _wait_for("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            _wait_for(f"{WAITING} AND locktype = 'advisory'")
             run = publish_day()
-        (record,) = beat.result(20)[0]
+        (record,) = beat.result(120)[0]
     assert (record.outcome, record.run) == ("met", run)
     assert ForecastRun.objects.get() == run
     assert not Alert.objects.exists()
@@ -83,7 +87,7 @@ def test_a_writer_that_is_stuck_on_one_series_holds_the_guard_up_at_no_other(
     operations.set_deadline(facts=noon, by=operator, at=GUARD - MINUTE)
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         lock_ledger([stuck])
-        (record,) = pool.submit(lambda: (guard_deadlines(at=GUARD), connections.close_all())).result(60)[0]
+        (record,) = pool.submit(lambda: (guard_deadlines(at=GUARD), connections.close_all())).result(120)[0]
     assert (record.series, record.outcome) == (series, "guarded")
 
 
@@ -95,7 +99,12 @@ def test_a_guard_killed_within_its_transaction_has_done_nothing_and_the_next_bea
     address = (
         f"postgres://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
     )
-    environment = {**os.environ, "DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": "portal.config.settings"}
+    environment = {
+        **os.environ,
+        "DATABASE_URL": address,
+        "DJANGO_SETTINGS_MODULE": "portal.config.settings",
+        "PGAPPNAME": "guard",
+    }
     with transaction.atomic(), connection.cursor() as cursor:
         # Its run is written, its values wait.
         cursor.execute("LOCK TABLE forecasts_forecastvalue IN SHARE MODE")
@@ -105,7 +114,9 @@ def test_a_guard_killed_within_its_transaction_has_done_nothing_and_the_next_bea
             _wait_for(WAITING_VALUES)
         finally:
             guard.send_signal(signal.SIGKILL)
-            guard.wait(20)
+            guard.wait()
+    # PostgreSQL learns of its death only when what it waited for is over.
+    _wait_for("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'guard')")
     assert len(guard_deadlines(at=GUARD + MINUTE)) == 1
     assert DeadlineRecord.objects.get().outcome == "guarded"
     assert ForecastValue.objects.count() == ForecastRun.objects.get().value_count
