@@ -160,9 +160,6 @@ def test_a_publisher_killed_at_any_step_leaves_a_whole_run_or_none_and_its_retry
 @pytest.fixture
 def gunicorn(token: str) -> Iterator[tuple[str, int]]:
     """The portal in processes of its own, on the database of this test: its address, and the master's id."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
     database = portal_settings.DATABASES["default"]
     login = f"{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}"
     environment = {
@@ -170,13 +167,18 @@ def gunicorn(token: str) -> Iterator[tuple[str, int]]:
         "DATABASE_URL": f"postgres://{login}/{connection.settings_dict['NAME']}",
         "ALLOWED_HOSTS": "127.0.0.1",
     }
-    command = [sys.executable, "-m", "gunicorn", "portal.config.wsgi:application", "--bind", address, "--workers", "1"]
-    with subprocess.Popen([*command, "--no-control-socket"], cwd=CHECKOUT, env=environment) as master:
-        try:
-            wait_for(lambda: httpx.get(f"http://{address}/healthz/live", timeout=20).is_success)
-            yield f"http://{address}", master.pid
-        finally:
-            master.terminate()
+    command = [sys.executable, "-m", "gunicorn", "portal.config.wsgi:application", "--workers", "1"]
+    # Its socket is there before it is, so nobody else gets the port meanwhile.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number = listener.fileno()
+        command += ["--no-control-socket", "--bind", f"fd://{number}"]
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with subprocess.Popen(command, cwd=CHECKOUT, env=environment, pass_fds=(number,)) as master:
+            try:
+                wait_for(lambda: httpx.get(f"{url}/healthz/live", timeout=120).is_success)
+                yield url, master.pid
+            finally:
+                master.terminate()
 
 
 def wait_for(seen: Callable[[], Any]) -> Any:

@@ -316,10 +316,13 @@ def test_a_query_that_takes_too_long_is_stopped(
 def test_a_database_that_is_away_is_unavailable_and_a_wrong_one_refused(
     uri: str, parts: Callable[..., list[Part]]
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with pytest.raises(SourceUnavailable, match="No connection to the database of the source in 3 attempts") as gone:
-        parts(uri=f"postgres://someone:se+cret@127.0.0.1:{port}/nowhere")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        away = f"postgres://someone:se+cret@127.0.0.1:{silent.getsockname()[1]}/nowhere"
+        with pytest.raises(
+            SourceUnavailable, match="No connection to the database of the source in 3 attempts"
+        ) as gone:
+            parts(uri=away)
     assert "se+cret" not in str(gone.value)
     with pytest.raises(SourceError, match=r"refuses the connection: .* does not exist"):
         parts(uri=uri.replace(f"/{django.settings_dict['NAME']}?", "/no_such_database?"))

@@ -22,21 +22,16 @@ from portal.alerts.operations import ensure_default_rules
 from portal.quality.models import CheckRun
 from portal.quality.operations import Finding, record_check_run
 from portal.series.models import Series
+from stack.ports import Ports
 
 AT = datetime(2014, 10, 10, 14, tzinfo=UTC)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
 class MailServer:
     """An SMTP server in this process that can be stopped, started again, or told to refuse."""
 
-    port: int = field(default_factory=free_port)
+    port: int
     refusal: str | None = None
     received: list[EmailMessage] = field(default_factory=list)
     tries: int = 0
@@ -65,7 +60,7 @@ class MailServer:
         return "250 OK"
 
     def start(self) -> None:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=60)
         self._controller.start()
 
     def stop(self) -> None:
@@ -75,14 +70,18 @@ class MailServer:
 
 
 @pytest.fixture
-def unused_port() -> int:
-    """A port where nobody listens."""
-    return free_port()
+def unused_port() -> Iterator[int]:
+    """A port where nobody listens, held so that nobody begins to."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        yield int(silent.getsockname()[1])
 
 
 @pytest.fixture
 def mail_server(settings: Settings) -> Iterator[MailServer]:
-    server = MailServer()
+    # Not one that the kernel may give to others while the server is stopped.
+    ports = Ports({}, {"mail": 21025})
+    server = MailServer(ports.choose("mail"))
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
@@ -93,6 +92,7 @@ def mail_server(settings: Settings) -> Iterator[MailServer]:
     yield server
     server.release()
     server.stop()
+    ports.release()
 
 
 @pytest.fixture

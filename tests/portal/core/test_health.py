@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -28,11 +28,11 @@ print(json.dumps([answer.status_code, answer.json()]))
 
 
 @pytest.fixture
-def closed_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def closed_port() -> Iterator[int]:
+    """A port that nobody listens on, held so that nobody begins to."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        yield int(silent.getsockname()[1])
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def without_database(closed_port: int) -> Callable[[str], tuple[int, dict[str, o
             cwd=django_settings.BASE_DIR.parent,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=True,
         )
         status, answer = json.loads(done.stdout)

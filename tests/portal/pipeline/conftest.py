@@ -17,6 +17,7 @@ from pytest_django import Settings
 from portal.pipeline.models import DagRunRequest
 from portal.pipeline.operations import request_dag_run
 from portal.series.models import Series
+from stack.ports import Ports
 
 AT = datetime(2014, 12, 1, 9, tzinfo=UTC)
 TOKEN = "a token of the day"
@@ -34,7 +35,7 @@ class AirflowStandIn:
     released: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _server: ThreadingHTTPServer | None = None
-    port: int = 0
+    port: int = field(kw_only=True)
 
     def __post_init__(self) -> None:
         self.released.set()
@@ -85,7 +86,6 @@ class AirflowStandIn:
                 """Nothing: the test looks at what was asked."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def stop(self) -> None:
@@ -97,7 +97,9 @@ class AirflowStandIn:
 
 @pytest.fixture
 def airflow(settings: Settings) -> Iterator[AirflowStandIn]:
-    standing_in = AirflowStandIn()
+    # Not one that the kernel may give to others while the server is stopped.
+    ports = Ports({}, {"airflow": 28080})
+    standing_in = AirflowStandIn(port=ports.choose("airflow"))
     standing_in.start()
     settings.AIRFLOW_API_URL = standing_in.url
     settings.AIRFLOW_API_USERNAME, settings.AIRFLOW_API_PASSWORD = "airflow", "known to both"
@@ -106,6 +108,7 @@ def airflow(settings: Settings) -> Iterator[AirflowStandIn]:
     yield standing_in
     standing_in.released.set()
     standing_in.stop()
+    ports.release()
 
 
 @pytest.fixture
