@@ -61,7 +61,7 @@ def test_a_series_is_not_deleted_while_rows_are_added_to_it(make_series: Callabl
         deleting.start()
         time.sleep(0.3)
         assert deleting.is_alive(), "it waits for the writer"
-    deleting.join(timeout=20)
+    deleting.join(timeout=120)
     assert "still referred to" in told[0]
     assert Observation.objects.get().series == series
 
@@ -85,7 +85,7 @@ def test_rows_are_not_added_to_a_series_that_is_being_deleted(make_series: Calla
         adding.start()
         time.sleep(0.3)
         assert adding.is_alive(), "it waits for the deletion"
-    adding.join(timeout=20)
+    adding.join(timeout=120)
     assert "is not there" in told[0]
     assert not Observation.objects.exists()
     assert not WeatherForecast.objects.exists()

@@ -93,7 +93,7 @@ def test_a_row_is_dismissed_by_keyboard_alone(rows: list[QuarantinedRow], browse
             break
     keys.send_keys(Keys.ENTER).perform()
     reason = browser.find_element(By.NAME, "reason")
-    WebDriverWait(browser, 20).until(lambda _: browser.switch_to.active_element == reason, "typing can begin at once")
+    WebDriverWait(browser, 60).until(lambda _: browser.switch_to.active_element == reason, "typing can begin at once")
     keys.send_keys("A test of the meter.").send_keys(Keys.TAB).send_keys(Keys.ENTER).perform()
     assert says(browser, "is dismissed.")
     rows[0].refresh_from_db()
