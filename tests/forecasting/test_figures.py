@@ -127,4 +127,4 @@ def test_drawing_needs_no_pyplot_and_a_backtest_no_matplotlib():
         "forecasting.figures._figure('t', x='x', y='y')\n"
         "assert 'matplotlib.figure' in sys.modules and 'matplotlib.pyplot' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=240)

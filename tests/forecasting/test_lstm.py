@@ -129,6 +129,6 @@ def test_xla_computes_with_as_many_threads_as_the_first_network_is_given():
         text=True,
         cwd=ROOT,
         env=plain,
-        timeout=120,
+        timeout=240,
     )
     assert int(done.stdout) == 3

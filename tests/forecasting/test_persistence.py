@@ -47,7 +47,7 @@ def test_a_saved_model_forecasts_bit_by_bit_the_same_in_another_process(kind, fi
         ],
         check=True,
         cwd=ROOT,
-        timeout=120,
+        timeout=240,
     )
     elsewhere = pd.read_parquet(tmp_path / "out").rename(columns=float)
     pd.testing.assert_frame_equal(elsewhere, here, check_exact=True, check_freq=False, check_names=False)
