@@ -57,7 +57,7 @@ def main(port: int, folder: Path) -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    controller = Controller(_KeepAsFiles(folder), hostname=HOST, port=port)
+    controller = Controller(_KeepAsFiles(folder), hostname=HOST, port=port, ready_timeout=60)
     controller.start()
     print(f"mail sink on {HOST}:{port}, keeping mails in {folder}", flush=True)
     stopped.wait()

@@ -20,21 +20,21 @@ from stack.ports import HOST, Ports, accepts_connections
 
 @pytest.fixture
 def sink(tmp_path: Path) -> Iterator[int]:
-    ports = Ports({}, {"mail": 31025})
+    ports = Ports({}, {"mail": 21025})
     port = ports.choose("mail")
     process = subprocess.Popen(
         [sys.executable, "-m", "stack.mail_sink", str(port), str(tmp_path)],
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         stdout=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not accepts_connections(port):
         assert process.poll() is None, "the sink ended"
         assert time.monotonic() < deadline, "the sink does not listen"
         time.sleep(0.05)
     yield port
     process.terminate()
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=120) == 0
     ports.release()
 
 

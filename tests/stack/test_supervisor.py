@@ -27,7 +27,7 @@ def _run(tmp_path: Path, script: str) -> str:
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -86,7 +86,7 @@ with supervisor.naming_the_dead():
 def test_a_process_that_does_not_get_well_in_time_is_named(tmp_path: Path) -> None:
     message = _error(
         tmp_path,
-        'supervisor.start(python("airflow", "import time; time.sleep(60)", well=lambda: False, start_seconds=0.5))\n'
+        'supervisor.start(python("airflow", "import time; time.sleep(300)", well=lambda: False, start_seconds=0.5))\n'
         "supervisor.wait_until_well()",
     )
     assert "airflow was not ready after 0 s" in message or "airflow was not ready after 1 s" in message
@@ -94,7 +94,7 @@ def test_a_process_that_does_not_get_well_in_time_is_named(tmp_path: Path) -> No
 
 def test_waiting_ends_as_soon_as_everything_is_well(tmp_path: Path) -> None:
     script = """
-supervisor.start(python("a", "import pathlib, time; time.sleep(0.3); pathlib.Path('up').touch(); time.sleep(60)",
+supervisor.start(python("a", "import pathlib, time; time.sleep(0.3); pathlib.Path('up').touch(); time.sleep(300)",
                         well=(here / "up").exists))
 supervisor.wait_until_well()
 print((here / "up").exists())
@@ -105,15 +105,25 @@ supervisor.stop()
 
 def test_whoever_waits_is_shown_that_something_goes_on(tmp_path: Path) -> None:
     script = """
+# Each goes on when it was waited for three times.
 turns = []
-supervisor = Supervisor(here, waiting=lambda: turns.append(1))
-supervisor.start(python("slow", "import time; time.sleep(1); open('up', 'w'); time.sleep(60)",
-                        well=(here / "up").exists))
+def waiting():
+    turns.append(1)
+    if len(turns) == 3:
+        (here / "shown").touch()
+supervisor = Supervisor(here, waiting=waiting)
+until_shown = '''
+import os, time
+while not os.path.exists("shown"):
+    time.sleep(0.01)
+os.remove("shown")
+'''
+supervisor.start(python("slow", until_shown + "open('up', 'w'); time.sleep(300)", well=(here / "up").exists))
 supervisor.wait_until_well()
 print(len(turns) > 2)
-supervisor.start(python("migrate", "import time; time.sleep(1)", does_one_thing=True))
 turns.clear()
-supervisor.finish("migrate", seconds=20)
+supervisor.start(python("migrate", until_shown, does_one_thing=True))
+supervisor.finish("migrate", seconds=60)
 print(len(turns) > 2)
 supervisor.stop()
 """
@@ -123,11 +133,11 @@ supervisor.stop()
 def test_a_step_that_fails_is_an_error_and_one_that_succeeds_is_not(tmp_path: Path) -> None:
     fine = "python('migrate', 'print(1)', does_one_thing=True)"
     assert (
-        _error(tmp_path, f"supervisor.start({fine})\nsupervisor.finish('migrate', seconds=20)\nprint('went on')")
+        _error(tmp_path, f"supervisor.start({fine})\nsupervisor.finish('migrate', seconds=60)\nprint('went on')")
         == "went on\n"
     )
     broken = "python('migrate', 'raise SystemExit(\\'no such table\\')', does_one_thing=True)"
-    message = _error(tmp_path, f"supervisor.start({broken})\nsupervisor.finish('migrate', seconds=20)")
+    message = _error(tmp_path, f"supervisor.start({broken})\nsupervisor.finish('migrate', seconds=60)")
     assert "migrate ended with exit code 1" in message
     assert "no such table" in message
 
@@ -135,7 +145,7 @@ def test_a_step_that_fails_is_an_error_and_one_that_succeeds_is_not(tmp_path: Pa
 def test_only_this_runs_part_of_a_log_counts(tmp_path: Path) -> None:
     (tmp_path / "celery.log").write_text("celery@yesterday ready.\n")
     script = """
-supervisor.start(python("celery", "import time; time.sleep(60)"))
+supervisor.start(python("celery", "import time; time.sleep(300)"))
 print(supervisor.said("celery", " ready."))
 supervisor.stop()
 """
@@ -152,7 +162,7 @@ def end(*_):
     sys.exit()
 signal.signal(signal.SIGTERM, end)
 pathlib.Path('NAME.up').touch()
-time.sleep(60)
+time.sleep(300)
 """
 for name, stage in (("database", 0), ("portal", 1)):
     supervisor.start(python(name, note.replace("NAME", name), stage=stage, well=(here / f"{name}.up").exists))
