@@ -15,8 +15,9 @@ from portal.retention import operations
 from portal.retention.models import RetentionRule, RetentionRun
 from portal.series.models import Series
 
-NOW = datetime(2026, 11, 26, 3, 15, tzinfo=UTC)
 DAY = timedelta(days=1)
+NOW = datetime.now(UTC).replace(hour=3, minute=15, second=0, microsecond=0) - DAY
+"""Yesterday: what is asked for over HTTP is as of the portal's own clock, and no time yet to come may be asked for."""
 HOUR = timedelta(hours=1)
 
 

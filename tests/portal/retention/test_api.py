@@ -95,8 +95,8 @@ def test_a_dry_run_counts_and_a_run_deletes_when_it_is_advanced(
     (outcome,) = dry.json()["outcomes"]
     assert dry.json()["state"] == "done"
     assert (outcome["found"], outcome["total"], outcome["deleted"], outcome["held"]) == (1, 4, 0, False)
-    assert outcome["cutoff"] == "2025-10-22T03:15:00Z"
-    assert outcome["oldest"] == outcome["newest"] == "2025-07-14T03:15:00Z"
+    assert outcome["cutoff"] == f"{NOW - 400 * DAY:%Y-%m-%dT%H:%M:%SZ}"
+    assert outcome["oldest"] == outcome["newest"] == f"{NOW - 500 * DAY:%Y-%m-%dT%H:%M:%SZ}"
     begun = airflow.post(RUNS, {**body, "dry_run": False}).json()
     assert (begun["state"], ForecastRun.objects.count()) == ("running", 4)
     done = airflow.post(f"{RUNS}{begun['id']}/advance/").json()
@@ -197,7 +197,7 @@ def test_registered_artifacts_name_every_version_and_when_it_was_rejected(
             "status": "rejected",
             "training_key": "b",
             "artifact_uri": "file:///artifacts/victoria/b",
-            "rejected_at": "2026-11-26T03:15:00Z",
+            "rejected_at": f"{NOW:%Y-%m-%dT%H:%M:%SZ}",
         }
     ]
     assert airflow.get(ARTIFACTS, {"status": "candidate"}).json()["results"][0]["rejected_at"] is None

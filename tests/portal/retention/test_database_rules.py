@@ -68,7 +68,10 @@ def test_the_retention_deletes_a_run_whole_or_not_at_all(run: ForecastRun, table
 
 def test_one_value_of_a_run_cannot_be_deleted(run: ForecastRun) -> None:
     with pytest.raises(IntegrityError, match="with all of its values"):
-        execute("DELETE FROM forecasts_forecastvalue WHERE valid_time > '2025-07-14 04:00Z'", retention=True)
+        execute(
+            f"DELETE FROM forecasts_forecastvalue WHERE valid_time > '{run.issue_time:%Y-%m-%d %H:%M}Z'",  # noqa: S608
+            retention=True,
+        )
 
 
 def test_the_run_and_then_its_values_can(run: ForecastRun) -> None:
