@@ -22,18 +22,30 @@ from stack.postgres import sibling
 from tests.functional.main_job import Report, stack_after_the_job
 from tests.functional.town import WEATHER_CONNECTION, write_town
 from tests.include.sources.meteo import Meteo, open_meteo
+from tests.include.wire import Answer, Seen
+
+
+class MeteoOfToday(Meteo):
+    """Its clock goes on at midnight, as that of the stack does."""
+
+    def __call__(self, seen: Seen) -> Answer:
+        self.today = datetime.now(UTC).date()
+        return super().__call__(seen)
 
 
 @contextmanager
-def _environment(folder: Path, name: str) -> Iterator[dict[str, str]]:
+def _environment(folder: Path, name: str, number: int) -> Iterator[dict[str, str]]:
     data = folder / "data"
     data.mkdir(parents=True)
     write_town(data)
     database = sibling(os.environ["DATABASE_URL"], f"_{name}_{os.getpid()}")
-    with open_meteo(Meteo(today=datetime.now(UTC).date())) as weather:
+    # A queue of its own: its worker would take what others ask of theirs, and find nothing of it in its database.
+    broker = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}")
+    with open_meteo(MeteoOfToday()) as weather:
         yield {
             **os.environ,
             "DATABASE_URL": database,
+            "REDIS_URL": broker.geturl(),
             "GRIDCAST_HOME": str(folder / "home"),
             "GRIDCAST_DATA_FOLDER": str(data),
             "GRIDCAST_ENV": "dev",
@@ -49,11 +61,11 @@ def _environment(folder: Path, name: str) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def town_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str]]]:
-    """Gives each name an environment with a home, data and databases of its own."""
+    """Gives each name an environment with a home, data, databases and a queue of its own."""
     opened = []
 
     def make(name: str) -> dict[str, str]:
-        opened.append(_environment(tmp_path_factory.mktemp(name), name))
+        opened.append(_environment(tmp_path_factory.mktemp(name), name, len(opened) + 1))
         return opened[-1].__enter__()
 
     yield make

@@ -15,7 +15,7 @@ from stack.airflow_client import FINISHED
 from tests.functional.main_job import Report
 from tests.functional.waiting import until
 
-pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from stack.portal_client import PortalClient
 from tests.functional.main_job import Report
 from tests.functional.town import REPLAY
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 NOTHING_NEW = {"sources": ["town-archive"], "as_of": "2001-01-01T00:00:00Z"}
 
 

@@ -17,7 +17,7 @@ from tests.functional.main_job import Report
 from tests.functional.town import REPLAY, TIMEZONE
 from tests.functional.waiting import until
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
@@ -26,7 +26,7 @@ def _finished(airflow_api: httpx.Client, dag_id: str) -> list[dict[str, Any]]:
         seen = backfilled_runs(airflow_api, dag_id)
         return seen if seen and all(run["state"] in FINISHED for run in seen) else None
 
-    found: list[dict[str, Any]] = until(runs, seconds=240)
+    found: list[dict[str, Any]] = until(runs, seconds=600)
     assert {run["state"] for run in found} == {"success"}
     return found
 

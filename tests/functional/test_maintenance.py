@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stack.airflow_client import FINISHED, AirflowClient
 from stack.portal_client import PortalClient
 from tests.functional.main_job import Report
 from tests.functional.waiting import until
 
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 ORPHAN = "0" * 64
 
 
@@ -19,7 +22,7 @@ def _maintain(airflow: AirflowClient, operator: PortalClient, *, dry_run: bool) 
     """The portal's retention run of a run of the DAG."""
     as_of = datetime.now(UTC).isoformat()
     triggered = airflow.trigger("maintain_store", {"as_of": as_of, "dry_run": dry_run})
-    until(lambda: airflow.look(triggered).state in FINISHED, seconds=300)
+    until(lambda: airflow.look(triggered).state in FINISHED)
     assert airflow.look(triggered).state == "success", airflow.failed_tasks(triggered)
     wanted = {"dag_id": "maintain_store", "run_id": triggered.run_id}
     (run,) = (run for run in operator.results("retention-runs/") if run["airflow"] == wanted)

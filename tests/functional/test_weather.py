@@ -10,7 +10,7 @@ from stack.portal_client import PortalClient
 from tests.functional.town import WEATHER_SOURCE
 from tests.functional.waiting import until
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 
 
 def test_a_forecast_of_the_weather_is_stored_by_its_issue_time(operator: PortalClient, airflow: AirflowClient) -> None:
@@ -23,5 +23,5 @@ def test_a_forecast_of_the_weather_is_stored_by_its_issue_time(operator: PortalC
     assert reading["inserted"] > 48
     assert len(stored) == reading["inserted"] - 1, "the hour that had begun was not forecast before its time"
     (issue_time,) = {each["issue_time"] for each in stored}
-    assert pd.Timedelta(0) <= pd.Timestamp(reading["started_at"]) - pd.Timestamp(issue_time) < pd.Timedelta("5min")
+    assert pd.Timedelta(0) <= pd.Timestamp(reading["started_at"]) - pd.Timestamp(issue_time) < pd.Timedelta("1h")
     assert all(pd.Timestamp(each["known_at"]) >= pd.Timestamp(issue_time) for each in stored)

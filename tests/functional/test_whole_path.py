@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from tests.functional.main_job import COMMAND, Report
 from tests.functional.town import EMPTY_SOURCE, FROZEN_AS_OF, FROZEN_SOURCE, REPLAY, readings
 from tests.functional.waiting import until
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 
 
 def _run(airflow: AirflowClient, dag_id: str, parameters: dict[str, Any]) -> DagRun:
@@ -166,29 +166,45 @@ def test_events_of_the_same_moment_reach_their_followers_all(airflow_api: httpx.
 @contextmanager
 def _held_still(words: str) -> Iterator[None]:
     """Stop the processes below this one whose command line has the words, and let them go on afterwards."""
-    lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in descendants(os.getpid())}
-    held = [pid for pid, line in lines.items() if line.exists() and words in line.read_text().replace("\0", " ")]
+    held = [pid for pid in descendants(os.getpid()) if words in _command_line(pid)]
     assert held
-    for pid in held:
-        os.kill(pid, signal.SIGSTOP)
-    yield
-    for pid in held:
-        os.kill(pid, signal.SIGCONT)
+    _signal(held, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        _signal(held, signal.SIGCONT)
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:  # it has just ended, as those of tasks do all the time
+        return ""
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def test_a_run_killed_half_way_and_run_again_ends_in_the_state_of_one_that_was_not(
-    stack: Report, town_environment: Callable[[str], dict[str, str]]
+    stack: Report, town_environment: Callable[[str], dict[str, str]], tmp_path: Path
 ) -> None:
     environment = town_environment("killed")
-    first = subprocess.Popen(COMMAND, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    said = tmp_path / "said"
+    with said.open("wb") as output:
+        first = subprocess.Popen(COMMAND, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=output)
     artifacts = Path(environment["GRIDCAST_HOME"]) / "artifacts"
-    until(lambda: first.poll() is not None or list(artifacts.glob("town/*/manifest.json")), seconds=180)
-    assert first.poll() is None, first.communicate()[1].decode()
-    # As when the power goes: nobody gets to clean up.
-    for pid in (first.pid, *descendants(first.pid)):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    first.communicate()
+    until(lambda: first.poll() is not None or list(artifacts.glob("town/*/manifest.json")), seconds=600)
+    assert first.poll() is None, said.read_text()
+    # As when the power goes: nobody gets to clean up, or to start anything between two kills.
+    stopped: set[int] = set()
+    while new := {first.pid, *descendants(first.pid)} - stopped:
+        _signal(new, signal.SIGSTOP)
+        stopped |= new
+    _signal(stopped, signal.SIGKILL)
+    first.wait()
 
     second = subprocess.run(COMMAND, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr

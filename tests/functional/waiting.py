@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def until(look: Callable[[], Any], *, seconds: float = 120) -> Any:
+def until(look: Callable[[], Any], *, seconds: float = 300) -> Any:
     """What `look` finds, as soon as it finds something."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
