@@ -104,7 +104,7 @@ def test_the_commands_of_a_page_are_valid_in_order(page, capsys):
         for line in block.replace("\\\n", " ").strip().splitlines():
             if not line.startswith(COMMAND):
                 # What a page has the shell do to the data first.
-                subprocess.run(["/bin/bash", "-c", line], timeout=60, check=True)
+                subprocess.run(["/bin/bash", "-c", line], timeout=240, check=True)
                 continue
             arguments = shlex.split(line.split("&&")[0].removeprefix(COMMAND))
             assert main([*arguments, "--validate-only"]) == 0, (line, capsys.readouterr().err)

@@ -146,7 +146,7 @@ def test_a_closed_port_and_a_silent_server_are_unavailable(http: Callable[..., P
         begun = time.monotonic()
         with pytest.raises(PortalUnavailable, match="ReadTimeout"):
             http(url, timeout_seconds=0.1, attempts=2).get("series/")
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30, "of the 60 that it would be without the setting"
     with pytest.raises(PortalUnavailable, match="ConnectError"):
         http(url, attempts=2).get("series/")
 

@@ -61,7 +61,7 @@ def command(live_server: Any, token: str, options: Settings, tmp_path: Path) -> 
             },
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from time import monotonic
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -96,9 +96,9 @@ def test_a_decimal_comma_is_read_where_it_is_declared_and_named_where_it_is_not(
 
 @pytest.mark.parametrize("text", ["9" * 900_000, "1e" + "9" * 900_000, "0." + "0" * 900_000 + "1"])
 def test_a_gigantic_number_is_refused_fast_and_shown_short(text: str) -> None:
-    begun = monotonic()
+    begun = thread_time()
     _, faults = read_numbers(pa.array([text]))
-    assert monotonic() - begun < 1
+    assert thread_time() - begun < 1
     assert faults[0][0] in ("not_finite", "inexact")
     assert len(faults[0][1]) < 300
 
