@@ -8,14 +8,15 @@ from django.core.exceptions import ValidationError as ModelValidationError
 from rest_framework import serializers
 
 from portal.alerts.models import Alert, AlertRule
+from portal.core.bodies import Body, NamedField
 from portal.series.models import Series, Source
 
 
-class AlertRuleSerializer(serializers.ModelSerializer[AlertRule]):
+class AlertRuleSerializer(Body, serializers.ModelSerializer[AlertRule]):
     """A rule; `series` null means every series (of checks), `source` null every source (of ingests)."""
 
-    series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.all(), allow_null=True)
-    source = serializers.SlugRelatedField(  # type: ignore[assignment]  # a field of this name, as the contract has it
+    series = NamedField(slug_field="slug", queryset=Series.objects.all(), allow_null=True)
+    source = NamedField(  # type: ignore[assignment]  # a field of this name, as the contract has it
         slug_field="slug", queryset=Source.objects.all(), allow_null=True
     )
     addresses = serializers.ListField(child=serializers.EmailField(), max_length=50)
@@ -36,9 +37,6 @@ class AlertRuleSerializer(serializers.ModelSerializer[AlertRule]):
         read_only_fields = ("signal",)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields))
-        if unknown:
-            raise serializers.ValidationError(dict.fromkeys(unknown, "An alert rule has no such field."))
         changed = AlertRule(**{field: getattr(self.instance, field) for field in _FIELDS} | attrs)
         try:
             changed.validate_constraints(exclude={"id", "name"})

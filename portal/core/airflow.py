@@ -10,10 +10,11 @@ from django.conf import settings
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from portal.core.bodies import Body
 from portal.core.problems import Problem
 
 
-class AirflowRunSerializer(serializers.Serializer[dict[str, str]]):
+class AirflowRunSerializer(Body):
     """Which run of which DAG did it."""
 
     dag_id = serializers.CharField(max_length=250)

@@ -30,6 +30,8 @@ class Faults:
     bad: Mask = field(init=False)
     found: dict[int, tuple[str, str, str]] = field(default_factory=dict)
     """Row → (field, rule, message)."""
+    given: dict[int, str] = field(default_factory=dict)
+    """Row → the value at fault as it came, where the arrays cannot hold it."""
 
     def __post_init__(self) -> None:
         self.bad = np.zeros(self.rows, dtype=bool)
@@ -123,7 +125,12 @@ def times(table: pa.Table, name: str, faults: Faults) -> NDArray[np.int64]:
         )
     null = column.is_null().to_numpy(zero_copy_only=False).astype(bool)
     faults.mark(null, field=name, rule="missing", message=f"{name} is missing.")
-    raw = column.cast(pa.int64()).fill_null(0).to_numpy().astype(np.int64)
+    sent = raw = column.cast(pa.int64()).fill_null(0).to_numpy().astype(np.int64)
+
+    def given(row: int) -> str:
+        faults.given[row] = f"{np.datetime64(int(sent[row]), kind.unit)}Z"
+        return faults.given[row]
+
     per_second = _PER_SECOND[kind.unit]
     low, high = (int(limit.timestamp()) * per_second for limit in (EARLIEST, LATEST))
     outside = (raw < low) | (raw >= high)
@@ -131,12 +138,14 @@ def times(table: pa.Table, name: str, faults: Faults) -> NDArray[np.int64]:
         outside,
         field=name,
         rule="out_of_range",
-        message=f"{name} is not within {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d}.",
+        message=lambda row: f"{name} {given(row)} is not within {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d}.",
     )
     raw = np.where(null | outside, 0, raw)
     if per_second > 10**6:
         fine = raw % (per_second // 10**6) != 0
-        faults.mark(fine, field=name, rule="too_fine", message=f"{name} is finer than a microsecond.")
+        faults.mark(
+            fine, field=name, rule="too_fine", message=lambda row: f"{name} {given(row)} is finer than a microsecond."
+        )
         return np.asarray(raw // (per_second // 10**6))
     return np.asarray(raw * (10**6 // per_second))
 

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details: every answer of the API that is no success has this form.
 
-`errors` names each bad row or field: ``{row?, field?, value?, rule, message}``.
+`errors` names each bad row or field: ``{row?, field?, value?, rule, message}``. Unless a refusal says its value, it is
+looked up here in what the request gave; portal.core.given says how it is repeated.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -17,8 +19,11 @@ from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions, status
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
+
+from portal.core.given import NOTHING, as_text, given_at, shown, texts_with_nul, without
 
 logger = logging.getLogger(__name__)
 
@@ -82,9 +87,15 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     headers: dict[str, str] = {}
     errors: list[dict[str, Any]] = []
     if isinstance(known, Problem):
-        detail, errors, headers = str(known.detail), known.errors, dict(known.headers)
+        request = context["request"]
+        detail, headers = str(known.detail), dict(known.headers)
+        errors = [_completed(each, (_body(request), request.query_params)) for each in known.errors[:ERRORS_SHOWN]]
+        errors += known.errors[ERRORS_SHOWN:]
+        if isinstance(error, DataError):
+            errors = _unstorable(request)
     elif isinstance(known, exceptions.ValidationError):
-        errors = list(_flatten(known.get_full_details()))
+        request = context["request"]
+        errors = list(_flatten(known.get_full_details(), (_body(request), request.query_params)))
         detail = _summary(errors)
     else:
         detail = str(known.detail)
@@ -119,31 +130,76 @@ def _known(error: Exception) -> exceptions.APIException | None:
     return None
 
 
-def _flatten(details: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
-    """DRF's nested details as flat errors; an index in a list of bodies is a row."""
+def _unstorable(request: Request) -> list[dict[str, Any]]:
+    """The texts of a body with a NUL, where PostgreSQL has refused a value and does not say which."""
+    message = "A text is without NUL characters: PostgreSQL cannot hold them."
+    body = _body(request)
+    return [
+        _told(_at(path, rule="nul", message=message), given_at(body, path))
+        for path in islice(texts_with_nul(body), ERRORS_SHOWN)
+    ]
+
+
+def _body(request: Request) -> Any:
+    try:
+        return request.data
+    except (exceptions.APIException, RequestDataTooBig):
+        return None  # what was refused before it was read
+
+
+def _flatten(details: Any, given: Sequence[Any], path: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
+    """DRF's nested details as flat errors, each with what was `given` at its place (in the body, in the query)."""
     if isinstance(details, dict) and set(details) == {"message", "code"}:
-        error: dict[str, Any] = {}
-        fields = list(path)
-        if fields and fields[0].isdigit():
-            error["row"] = int(fields.pop(0))
-        fields = [name for name in fields if name != "non_field_errors"]
-        if fields:
-            error["field"] = ".".join(fields)
-        yield {**error, "rule": str(details["code"]), "message": str(details["message"])}
+        place = tuple(name for name in path if name != "non_field_errors")
+        error = _at(place, rule=str(details["code"]), message=str(details["message"]))
+        yield _told(error, _first_given(given, place))
     elif isinstance(details, dict):
         for name, value in details.items():
-            yield from _flatten(value, (*path, str(name)))
+            yield from _flatten(value, given, (*path, str(name)))
     elif isinstance(details, list):
         leaves = all(isinstance(item, dict) and set(item) == {"message", "code"} for item in details)
         for index, item in enumerate(details):
-            yield from _flatten(item, path if leaves else (*path, str(index)))
+            yield from _flatten(item, given, path if leaves else (*path, str(index)))
+
+
+def _at(place: tuple[str, ...], **facts: str) -> dict[str, Any]:
+    """An error at a place in a body; an index in a list of bodies is a row."""
+    row: dict[str, Any] = {"row": int(place[0])} if place and place[0].isdigit() else {}
+    field = ".".join(place[1:] if row else place)
+    return {**row, **({"field": field} if field else {}), **facts}
+
+
+def _told(error: dict[str, Any], value: Any) -> dict[str, Any]:
+    """The error with the value that it is about, where one was given."""
+    if value is NOTHING:
+        return error
+    before = {name: each for name, each in error.items() if name not in ("value", "rule", "message")}
+    message = without(str(error["message"]), value)
+    return {**before, "value": shown(value), "rule": error["rule"], "message": message}
+
+
+def _first_given(given: Sequence[Any], place: Sequence[str]) -> Any:
+    return next((value for data in given if (value := given_at(data, place)) is not NOTHING), NOTHING)
+
+
+def _completed(error: dict[str, Any], given: Sequence[Any]) -> dict[str, Any]:
+    """An error that an operation or a view has made, with its value."""
+    if "value" in error:
+        return _told(error, error["value"])
+    row = [str(error["row"])] if "row" in error else []
+    return _told(error, _first_given(given, [*row, *str(error.get("field", "")).split(".")]))
 
 
 def _summary(errors: Sequence[dict[str, Any]]) -> str:
     if len(errors) != 1:
         return f"{len(errors)} things are wrong with the request."
-    field = errors[0].get("field")
-    return f"{field}: {errors[0]['message']}" if field else errors[0]["message"]
+    (error,) = errors
+    place = [f"row {error['row']}"] if "row" in error else []
+    place += [error["field"]] if "field" in error else []
+    summary = ": ".join([", ".join(place), error["message"]]) if place else error["message"]
+    if "value" in error and str(error["value"]) not in summary:
+        summary += f" Given: {as_text(error['value'])}."
+    return summary
 
 
 def _page_or_problem(request: HttpRequest, page: HttpResponse, detail: str) -> HttpResponse:

@@ -270,7 +270,7 @@ class _Body:
             "row": row,
             "series": values["series"],
             "field": field,
-            "value": None if rule == "missing" else values[field],
+            "value": None if rule == "missing" else self.faults.given.get(row, values[field]),
             "rule": rule,
             "message": message,
         }

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from portal.core.airflow import AirflowRunSerializer
+from portal.core.bodies import Body, NamedField
 from portal.core.times import TimeField
 from portal.quality.models import CheckReport, CheckResult, CheckRun
 from portal.series.models import Series
@@ -33,7 +34,7 @@ class ScalarField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-class CheckResultSerializer(serializers.ModelSerializer[CheckResult]):
+class CheckResultSerializer(Body, serializers.ModelSerializer[CheckResult]):
     """One result of a run."""
 
     value = ScalarField(allow_null=True, default=None)
@@ -58,10 +59,10 @@ class CheckReportSerializer(serializers.ModelSerializer[CheckReport]):
         return reverse("check-run-report", args=(report.run_id, report.name), request=self.context.get("request"))
 
 
-class CheckRunSerializer(serializers.ModelSerializer[CheckRun]):
+class CheckRunSerializer(Body, serializers.ModelSerializer[CheckRun]):
     """A run with its results; its status is derived from them."""
 
-    series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.all())
+    series = NamedField(slug_field="slug", queryset=Series.objects.all())
     period_start = TimeField()
     period_end = TimeField()
     as_of = TimeField(help_text="The checks saw what was known at this time")

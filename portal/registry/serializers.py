@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.validators import UniqueValidator
 
 from portal.core.airflow import AirflowRunSerializer
+from portal.core.bodies import Body, NamedField, NumberedField
 from portal.core.times import TimeField
 from portal.registry.models import ApprovalRule, AuditOutcome, Decision, ModelVersion
 from portal.series.models import Series
@@ -48,10 +49,10 @@ class AuditOutcomeSerializer(serializers.ModelSerializer[AuditOutcome]):
         read_only_fields = fields
 
 
-class ApprovalRuleSerializer(serializers.ModelSerializer[ApprovalRule]):
+class ApprovalRuleSerializer(Body, serializers.ModelSerializer[ApprovalRule]):
     """Whether candidates of a series are approved without asking, by which margin, and in whose name."""
 
-    series = serializers.SlugRelatedField(
+    series = NamedField(
         slug_field="slug",
         queryset=Series.objects.all(),
         validators=[UniqueValidator(ApprovalRule.objects.all(), "The series has a rule already: change that one.")],
@@ -68,7 +69,7 @@ class ApprovalRuleSerializer(serializers.ModelSerializer[ApprovalRule]):
 class RuleChangeSerializer(ApprovalRuleSerializer):
     """A change of a rule: every one has its reason, and the series stays."""
 
-    series = serializers.SlugRelatedField[Series](slug_field="slug", read_only=True)
+    series = serializers.SlugRelatedField[Series](slug_field="slug", read_only=True)  # type: ignore[assignment]
     enabled = serializers.BooleanField(required=False)
     margin = serializers.FloatField(required=False, min_value=0.0, max_value=1.0)
 
@@ -109,10 +110,10 @@ class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
         )
 
 
-class CandidateSerializer(serializers.Serializer[dict[str, Any]]):
+class CandidateSerializer(Body):
     """A training to be registered. The person who triggered it is named by username."""
 
-    series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.all())
+    series = NamedField(slug_field="slug", queryset=Series.objects.all())
     kind = serializers.CharField(max_length=64)
     training_key = serializers.CharField(max_length=128)
     artifact_uri = serializers.CharField(max_length=1024)
@@ -127,7 +128,7 @@ class CandidateSerializer(serializers.Serializer[dict[str, Any]]):
     evidence = serializers.DictField(required=False, default=dict)
     library_versions = serializers.DictField(child=serializers.CharField(max_length=100), required=False, default=dict)
     code_version = serializers.CharField(max_length=128, required=False, default="", allow_blank=True)
-    trained_by = serializers.SlugRelatedField(slug_field="username", queryset=User.objects.filter(is_active=True))
+    trained_by = NamedField(slug_field="username", queryset=User.objects.filter(is_active=True), what="active user")
     airflow = AirflowRunSerializer(required=False, default=dict)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +137,7 @@ class CandidateSerializer(serializers.Serializer[dict[str, Any]]):
         return attrs
 
 
-class ReasonSerializer(serializers.Serializer[dict[str, str]]):
+class ReasonSerializer(Body):
     """Why a decision was taken."""
 
     reason = serializers.CharField(max_length=2000)
@@ -145,6 +146,6 @@ class ReasonSerializer(serializers.Serializer[dict[str, str]]):
 class RollbackSerializer(ReasonSerializer):
     """Why a champion is rolled back, and to which version; to the one that was replaced last where none is named."""
 
-    to = serializers.PrimaryKeyRelatedField(
+    to = NumberedField(
         queryset=ModelVersion.objects.select_related("series"), required=False, help_text="Id of a retired version"
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 
 from portal.core.airflow import AirflowRunSerializer
+from portal.core.bodies import Body
 from portal.core.times import TimeField
 from portal.registry.models import ModelVersion
 from portal.retention.kinds import PIPELINE_KINDS
@@ -17,7 +16,7 @@ MOST_EXAMPLES = 100
 MOST = 2**62
 
 
-class RetentionRuleSerializer(serializers.ModelSerializer[RetentionRule]):
+class RetentionRuleSerializer(Body, serializers.ModelSerializer[RetentionRule]):
     """A rule: what is older than `keep_days` is deleted while the rule is enabled; null keeps it for good."""
 
     keep_days = serializers.IntegerField(min_value=1, max_value=LONGEST_KEPT_DAYS, allow_null=True)
@@ -30,12 +29,6 @@ class RetentionRuleSerializer(serializers.ModelSerializer[RetentionRule]):
         model = RetentionRule
         fields = ("id", "kind", "about", "keep_days", "enabled", "counted_from", "at_least", "kept")
         read_only_fields = ("kind",)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - {"keep_days", "enabled"})
-        if unknown:
-            raise serializers.ValidationError(dict.fromkeys(unknown, "Of a rule, keep_days and enabled are changed."))
-        return attrs
 
 
 class RetentionOutcomeSerializer(serializers.ModelSerializer[RetentionOutcome]):
@@ -81,7 +74,7 @@ class RetentionRunSerializer(serializers.ModelSerializer[RetentionRun]):
         )
 
 
-class RetentionRequestSerializer(serializers.Serializer[dict[str, Any]]):
+class RetentionRequestSerializer(Body):
     """As of when, and whether anything is to be deleted."""
 
     as_of = TimeField()
@@ -90,7 +83,7 @@ class RetentionRequestSerializer(serializers.Serializer[dict[str, Any]]):
     airflow = AirflowRunSerializer(required=False, default=dict)
 
 
-class PipelineOutcomeSerializer(serializers.Serializer[dict[str, Any]]):
+class PipelineOutcomeSerializer(Body):
     """What the pipeline found of one kind that only it reaches."""
 
     kind = serializers.ChoiceField(choices=[(kind.value, kind.label) for kind in PIPELINE_KINDS])
@@ -107,7 +100,7 @@ class PipelineOutcomeSerializer(serializers.Serializer[dict[str, Any]]):
     )
 
 
-class PipelineReportSerializer(serializers.Serializer[dict[str, Any]]):
+class PipelineReportSerializer(Body):
     """What the pipeline found and deleted, of what lies in the storage of models."""
 
     outcomes = PipelineOutcomeSerializer(many=True)

@@ -15,7 +15,7 @@ class CatalogError(Exception):
     """The catalog cannot be loaded; the message names the entry and what is wrong with it."""
 
 
-_OTHERS = ("covariates", "external_forecast", "champion")
+_OTHERS = ("covariates", "external_forecast", "champion", "next_deadline")
 """Fields of a series that speak of other series, or of models."""
 
 

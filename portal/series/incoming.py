@@ -58,7 +58,10 @@ class Incoming:
             is_load & (incoming.known_us < known_from),
             field="known_at",
             rule="known_too_early",
-            message=lambda row: f"A load is not known before its interval is over, at {iso(int(known_from[row]))}.",
+            message=lambda row: (
+                f"A load is not known before its interval is over, at {iso(int(known_from[row]))}; "
+                f"known_at is {iso(int(incoming.known_us[row]))}."
+            ),
         )
         incoming._find_repetitions()
         return incoming
@@ -84,7 +87,10 @@ class Incoming:
             incoming.known_us < issue_us,
             field="known_at",
             rule="known_too_early",
-            message=lambda row: f"A forecast is not known before it is issued, at {iso(int(issue_us[row]))}.",
+            message=lambda row: (
+                f"A forecast is not known before it is issued, at {iso(int(issue_us[row]))}; "
+                f"known_at is {iso(int(incoming.known_us[row]))}."
+            ),
         )
         incoming._find_repetitions()
         return incoming

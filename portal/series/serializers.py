@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError as ModelValidationError
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from portal.core.bodies import Body, NamedField
 from portal.core.resolution import DurationField
 from portal.forecasts.deadlines.queries import deadline_of
 from portal.registry.models import ModelVersion
@@ -26,10 +27,10 @@ class ChampionSerializer(serializers.ModelSerializer[ModelVersion]):
         fields = ("id", "version", "kind")
 
 
-class CovariateSerializer(serializers.ModelSerializer[Covariate]):
+class CovariateSerializer(Body, serializers.ModelSerializer[Covariate]):
     """A series that helps to forecast another."""
 
-    series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.all())
+    series = NamedField(slug_field="slug", queryset=Series.objects.all())
 
     class Meta:
         model = Covariate
@@ -62,14 +63,14 @@ class NextDeadlineSerializer(serializers.Serializer[Any]):
     deadline = serializers.DateTimeField()
 
 
-class SeriesSerializer(serializers.ModelSerializer[Series]):
+class SeriesSerializer(Body, serializers.ModelSerializer[Series]):
     """A series with its covariates and the model that publishes it."""
 
     resolution = DurationField(validators=[validate_resolution])
     latitude = DegreesField(max_value=90, help_text="Degrees north")
     longitude = DegreesField(max_value=180, help_text="Degrees east")
     covariates = CovariateSerializer(many=True, required=False)
-    external_forecast = serializers.SlugRelatedField(
+    external_forecast = NamedField(
         slug_field="slug",
         queryset=Series.objects.all(),
         allow_null=True,
@@ -112,9 +113,6 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
         return dict(NextDeadlineSerializer(gate.next(self.context["at"])).data) if gate is not None else None
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields))
-        if unknown:
-            raise serializers.ValidationError(dict.fromkeys(unknown, "A series has no such field."))
         place = {name: attrs.get(name, getattr(self.instance, name, None)) for name in ("latitude", "longitude")}
         missing = [name for name, degrees in place.items() if degrees is None]
         if len(missing) == 1:

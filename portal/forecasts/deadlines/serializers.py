@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 
+from portal.core.bodies import Body, NamedField
 from portal.core.resolution import DurationField
 from portal.forecasts.models import DeadlineRecord, PublicationDeadline
 from portal.series.models import Series
 
 
-class PublicationDeadlineSerializer(serializers.ModelSerializer[PublicationDeadline]):
+class PublicationDeadlineSerializer(Body, serializers.ModelSerializer[PublicationDeadline]):
     """By when the forecast of a delivery day must be out, on the clock of the series."""
 
-    series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.filter(quantity="load"))
+    series = NamedField(slug_field="slug", queryset=Series.objects.filter(quantity="load"), what="load series")
     publish_before = DurationField(
         required=False,
         allow_null=True,
@@ -30,12 +29,6 @@ class PublicationDeadlineSerializer(serializers.ModelSerializer[PublicationDeadl
         if self.instance is not None and series != self.instance.series:
             raise serializers.ValidationError("A deadline stays with its series.")
         return series
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields))
-        if unknown:
-            raise serializers.ValidationError(dict.fromkeys(unknown, "A deadline has no such field."))
-        return attrs
 
 
 class DeadlineRecordSerializer(serializers.ModelSerializer[DeadlineRecord]):

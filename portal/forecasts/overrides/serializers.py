@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from portal.core.bodies import Body
 from portal.core.figures import FiniteField
 from portal.core.times import TimeField
 from portal.forecasts.incoming import LONGEST_REASON
@@ -13,7 +14,7 @@ from portal.forecasts.incoming import LONGEST_REASON
 MOST_VALUES = 10_000
 
 
-class OverrideRequestSerializer(serializers.Serializer[dict[str, Any]]):
+class OverrideRequestSerializer(Body):
     """What to change: a percentage of every quantile, or values of the median; one of the two."""
 
     start = TimeField()

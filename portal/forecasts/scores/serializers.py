@@ -9,7 +9,9 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from portal.core.airflow import AirflowRunSerializer
+from portal.core.bodies import Body, NamedField
 from portal.core.figures import FiniteField
+from portal.core.given import shown
 from portal.core.times import TimeField
 from portal.forecasts.models import AccuracySignal, ForecastRun, ForecastScore
 from portal.forecasts.scores.rows import COUNTS, LARGEST_COUNT, is_count, is_figure, local_date
@@ -48,10 +50,13 @@ class FiguresField(serializers.DictField):
         figures: dict[str, Any] = super().to_internal_value(data)
         for name in self._needed:
             if figures.get(name) is None:
-                raise serializers.ValidationError(f"{name} is missing.", code="figure")
+                raise serializers.ValidationError(
+                    {name: [serializers.ErrorDetail(f"{name} is missing.", code="figure")]}
+                )
         for name, value in figures.items():
             if what := self._expected_of(name, value):
-                raise serializers.ValidationError(f"{name} is {str(value)[:100]!r}, and not {what}.", code="figure")
+                message = f"{name} is {str(shown(value))[:100]!r}, and not {what}."
+                raise serializers.ValidationError({name: [serializers.ErrorDetail(message, code="figure")]})
         return figures
 
     def _expected_of(self, name: str, value: Any) -> str:
@@ -66,7 +71,7 @@ class FiguresField(serializers.DictField):
         return "" if value is None or is_figure(value) else "a number within reason, or null"
 
 
-class ScoreRequestSerializer(serializers.Serializer[dict[str, Any]]):
+class ScoreRequestSerializer(Body):
     """How good a run was; a figure that is undefined is null. Errors are in the unit of the series."""
 
     forecast_run = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
@@ -158,10 +163,10 @@ class RecordedScoresSerializer(serializers.Serializer[Any]):
     scores = RecordedScoreSerializer(many=True)
 
 
-class AccuracySignalRequestSerializer(serializers.Serializer[dict[str, Any]]):
+class AccuracySignalRequestSerializer(Body):
     """The rolling accuracy of a series as of a time, and what follows from it."""
 
-    series = serializers.SlugRelatedField(slug_field="slug", queryset=Series.objects.all())
+    series = NamedField(slug_field="slug", queryset=Series.objects.all())
     as_of = TimeField()
     window_days = serializers.IntegerField(min_value=1, max_value=3660)
     n = serializers.IntegerField(min_value=0, max_value=LARGEST_COUNT, help_text="Scored runs in the window")

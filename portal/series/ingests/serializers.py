@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from portal.core.airflow import AirflowRunSerializer
+from portal.core.bodies import Body, NamedField
 from portal.core.negotiation import dumps
 from portal.core.times import TimeField
 from portal.series.ingests.operations import COUNTS
@@ -20,7 +21,7 @@ LONGEST_POSITION = 65_536
 LONGEST_ERROR = 20_000
 
 
-class NoteSerializer(serializers.Serializer[dict[str, Any]]):
+class NoteSerializer(Body):
     """A declared rule that changed or left out rows without fault."""
 
     rule = serializers.CharField(max_length=64)
@@ -28,10 +29,10 @@ class NoteSerializer(serializers.Serializer[dict[str, Any]]):
     message = serializers.CharField(max_length=2000, allow_blank=True)
 
 
-class IngestRequestSerializer(serializers.Serializer[dict[str, Any]]):
+class IngestRequestSerializer(Body):
     """Which run of which DAG reads which source, for which time and period."""
 
-    source = serializers.SlugRelatedField(  # type: ignore[assignment]  # a field of this name, as the contract has it
+    source = NamedField(  # type: ignore[assignment]  # a field of this name, as the contract has it
         slug_field="slug", queryset=Source.objects.all()
     )
     airflow = AirflowRunSerializer()
@@ -66,7 +67,7 @@ class ErrorField(serializers.CharField):
         return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR - 1]}…"
 
 
-class IngestProgressSerializer(serializers.Serializer[dict[str, Any]]):
+class IngestProgressSerializer(Body):
     """How far a running ingest is, or how it ended; what is not named stays as it is."""
 
     received = CountField(required=False)
@@ -89,9 +90,6 @@ class IngestProgressSerializer(serializers.Serializer[dict[str, Any]]):
         return position
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields))
-        if unknown:
-            raise serializers.ValidationError(dict.fromkeys(unknown, "The progress of an ingest has no such field."))
         failed = attrs.get("state") == IngestRun.State.FAILED
         if failed and "error" not in attrs:
             raise serializers.ValidationError({"error": "A failed ingest says what was wrong."})

@@ -54,16 +54,18 @@ def _refusals() -> Iterator[None]:
     except operations.AlreadyResolved as refusal:
         raise Conflict(str(refusal)) from refusal
     except operations.ReadingsRefused as refusal:
-        errors = [
-            {"row": fault.index, "field": fault.field, "rule": fault.rule, "message": fault.message}
-            for fault in refusal.faults
-        ]
+        errors = [_told(fault, refusal.of[fault.index].as_json()) for fault in refusal.faults]
         raise Problem(str(refusal), errors=errors) from refusal
     except operations.OfAnotherSource as refusal:
         error = {"field": "ingest_run", "rule": "other_source", "message": str(refusal)}
         raise Problem(str(refusal), errors=[error]) from refusal
     except operations.QuarantineError as refusal:
         raise Problem(str(refusal)) from refusal
+
+
+def _told(fault: operations.Fault, reading: dict[str, Any]) -> dict[str, Any]:
+    given = {"value": reading[fault.field]} if fault.field in reading else {}
+    return {"row": fault.index, "field": fault.field, **given, "rule": fault.rule, "message": fault.message}
 
 
 class QuarantineViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[QuarantinedRow]):

@@ -71,9 +71,9 @@ class Fault:
 class ReadingsRefused(QuarantineError):
     """Readings break a rule, so that none of them was stored."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], *, of: Sequence[Reading]) -> None:
         super().__init__("; ".join(f"{fault.message} ({fault.rule})" for fault in faults))
-        self.faults = list(faults)
+        self.faults, self.of = list(faults), list(of)
 
 
 def quarantine_rows(
@@ -238,7 +238,7 @@ def _record(row: QuarantinedRow, readings: Sequence[Reading], at: datetime) -> l
             for index, (field, rule, message) in sorted(body.faults.found.items())
         ]
     if faults:
-        raise ReadingsRefused(faults)
+        raise ReadingsRefused(faults, of=readings)
     return [reading.as_json() for reading in readings]
 
 

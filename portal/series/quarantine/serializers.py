@@ -11,6 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from portal.core.bodies import Body, NamedField, NumberedField
 from portal.core.times import TimeField
 from portal.series.models import IngestRun, QuarantinedRow, Source
 from portal.series.quarantine.readings import Reading
@@ -19,7 +20,7 @@ ROWS_AT_ONCE = 100_000
 VALUES_OF_A_ROW = 10_000
 
 
-class ReadingSerializer(serializers.Serializer[dict[str, Any]]):
+class ReadingSerializer(Body):
     """A value of a series; null is a value that is known to be missing."""
 
     series = serializers.CharField(max_length=64)
@@ -40,7 +41,7 @@ class ReadingsField(serializers.ListField):
     child = serializers.DictField()
 
 
-class BadRowSerializer(serializers.Serializer[dict[str, Any]]):
+class BadRowSerializer(Body):
     """A row that broke a rule."""
 
     row = serializers.IntegerField(min_value=0, max_value=2**63 - 1)
@@ -52,22 +53,20 @@ class BadRowSerializer(serializers.Serializer[dict[str, Any]]):
     )
 
 
-class OfAFileSerializer(serializers.Serializer[dict[str, Any]]):
+class OfAFileSerializer(Body):
     """A file of a source, and the run that read it."""
 
-    source = serializers.SlugRelatedField(  # type: ignore[assignment]  # a field of this name, as the contract has it
+    source = NamedField(  # type: ignore[assignment]  # a field of this name, as the contract has it
         slug_field="slug", queryset=Source.objects.all()
     )
     file = serializers.CharField(max_length=1024)
-    ingest_run = serializers.PrimaryKeyRelatedField(queryset=IngestRun.objects.all())
+    ingest_run = NumberedField(queryset=IngestRun.objects.all())
 
 
 class QuarantineRequestSerializer(OfAFileSerializer):
     """Bad rows of one file of a source."""
 
-    ingest_run = serializers.PrimaryKeyRelatedField(
-        queryset=IngestRun.objects.all(), required=False, allow_null=True, default=None
-    )
+    ingest_run = NumberedField(queryset=IngestRun.objects.all(), required=False, allow_null=True, default=None)
     rows: serializers.ListSerializer[Any] = serializers.ListSerializer(
         child=BadRowSerializer(), max_length=ROWS_AT_ONCE
     )
@@ -87,13 +86,13 @@ class SettledSerializer(serializers.Serializer[dict[str, int]]):
     passed = serializers.IntegerField()
 
 
-class DismissalSerializer(serializers.Serializer[dict[str, Any]]):
+class DismissalSerializer(Body):
     """Why a row is left out."""
 
     reason = serializers.CharField(max_length=2000)
 
 
-class ReplaySerializer(serializers.Serializer[dict[str, Any]]):
+class ReplaySerializer(Body):
     """Why a row is accepted as it came, if there is more to say."""
 
     reason = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")

@@ -10,13 +10,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from portal.core.resolution import format_duration
+from portal.core.secrets import WAY_OUT, holds_a_secret, names_a_secret, secrets_in
 from portal.series.models import Series
 from portal.series.source_kinds.faults import Path, in_words, sentence
 from portal.series.source_kinds.fields import listed
 from portal.series.source_kinds.kind import Kind, Need
 from portal.series.source_kinds.kinds import KINDS
 from portal.series.source_kinds.reference import meanings
-from portal.series.source_kinds.secrets import WAY_OUT, holds_a_secret, names_a_secret, secrets_in
 
 _CONNECTION = re.compile(r"[\w.-]+", re.ASCII)
 

@@ -68,7 +68,7 @@ def test_making_the_rules_again_leaves_what_people_changed(operator: APIClient, 
         ("forecast_runs", {"keep_days": 10**9}, "less than or equal to 36500"),
         ("forecast_runs", {"keep_days": "long"}, "valid integer"),
         ("weather_forecasts", {"keep_days": 365}, "at least 730 days"),
-        ("mails", {"kind": "forecast_runs"}, "keep_days and enabled are changed"),
+        ("mails", {"kind": "forecast_runs"}, "what can be given is keep_days, enabled"),
         ("mails", {"keep_days": None}, "says after how many days"),
     ],
 )
