@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from portal.forecasts.deadlines.clock import moment
 from portal.forecasts.models import ForecastRun
 from portal.forecasts.overrides.queries import worth_by_person
 from portal.forecasts.scores.queries import newest_scores, scores
@@ -44,8 +45,11 @@ def accuracy(series: Series, *, start: datetime, end: datetime, by: str = "day")
     A day counts once per run that forecast it. Figures are null where no score has them.
     """
     zone = ZoneInfo(series.timezone)
+    # The last of the days may end after the period does.
+    last = (end - timedelta.resolution).astimezone(zone).date()
+    over = moment(last + timedelta(days=1), time.min, zone)
     reaching = scores().filter(
-        forecast_run__series=series, forecast_run__valid_until__gt=start, forecast_run__valid_from__lt=end
+        forecast_run__series=series, forecast_run__valid_until__gt=start, forecast_run__valid_from__lt=over
     )
     # First the newest: where its loads were withdrawn, an earlier one does not stand in.
     ours = list(newest_scores(reaching.exclude(forecast_run__rung=ForecastRun.Rung.OVERRIDE)).filter(n__gt=0))

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from portal.forecasts.models import AccuracySignal, ForecastScore
-from portal.forecasts.scores.accuracy import accuracy
+from portal.forecasts.scores.accuracy import LONGEST, accuracy
 from portal.forecasts.scores.charts import Daily, daily_chart
 from portal.forecasts.scores.queries import scored_until
 from portal.forecasts.scores.rows import Row, is_figure, local_date, rows_of
@@ -82,11 +82,16 @@ def shown_accuracy(series: Series, *, days: int, at: datetime) -> dict[str, Any]
 
 
 def _day_chart(days: Sequence[date], rows: Sequence[Row], *, title: str, unit: str) -> SafeString:
+    of_day = dict(zip(days, rows, strict=True))
+    every = sorted(of_day)
+    if every and (span := every[-1] - every[0]) <= LONGEST:
+        # A day without a score leaves a gap rather than none at all.
+        every = [every[0] + timedelta(days=number) for number in range(span.days + 1)]
     lines = [
-        Daily(name, [row.get(key) for row in rows])
+        Daily(name, [of_day.get(day, {}).get(key) for day in every])
         for name, key in (("ours", "mae"), ("seasonal naive", "naive_mae"), ("somebody else's", "external_mae"))
     ]
-    return daily_chart(days, lines, title=title, unit=f"MAE, {unit}")
+    return daily_chart(every, lines, title=title, unit=f"MAE, {unit}")
 
 
 def _lead_time_chart(rows: Sequence[Row], *, title: str, unit: str) -> SafeString:

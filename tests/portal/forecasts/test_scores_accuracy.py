@@ -31,7 +31,7 @@ def scored(
 ) -> Callable[..., ForecastScore]:
     """Publishes a run of two days that is issued `number` days after the first, and scores it."""
 
-    def make(number: int, *days: dict[str, Any], as_of: datetime | None = None, **facts: Any) -> ForecastScore:
+    def make(number: float, *days: dict[str, Any], as_of: datetime | None = None, **facts: Any) -> ForecastScore:
         issued = MIDNIGHT + number * DAY
         (run,) = publish(forecast([4000.0] * 96, issued=issued))
         n = sum(each["n"] for each in days)
@@ -71,6 +71,15 @@ def test_days_are_means_of_the_runs_that_forecast_them_weighted_by_intervals(
     }
     assert (second["n"], second["mae"]) == (64, pytest.approx((48 * 200 + 16 * 40) / 64))
     assert answer["total"]["mae"] == pytest.approx((48 * 100 + 48 * 200 + 16 * 40) / 112)
+
+
+def test_a_period_that_ends_within_a_day_has_all_of_that_day(
+    scored: Callable[..., ForecastScore], ask: Callable[..., dict[str, Any]]
+) -> None:
+    scored(0, day("2014-11-02", 48, 100.0))
+    scored(0.75, day("2014-11-02", 12, 40.0))
+    noon = {"start": MIDNIGHT.isoformat(), "end": (MIDNIGHT + DAY / 2).isoformat()}
+    assert (ask(**noon)["runs"], ask(**noon)["total"]["n"]) == (2, 60)
 
 
 def test_a_score_that_was_made_again_counts_once_by_its_newest(

@@ -164,6 +164,14 @@ def test_the_accuracy_of_a_series_is_charted_by_day_and_by_lead_time(
     assert "4 runs" in text(get(client, ACCURACY, days="no number"))
 
 
+def test_days_without_a_score_leave_a_gap_in_the_chart(client: Client, scored: Callable[..., ForecastScore]) -> None:
+    for number in (0, 1, 4, 5):
+        scored(number)
+    chart = re.search(r"<svg.*?by day.*?</svg>", client.get(ACCURACY).content.decode(), re.DOTALL)
+    assert chart is not None
+    assert [len(points.split()) for points in re.findall(r' points="([^"]*)"', chart[0])] == [2] * 6, "three lines"
+
+
 def test_what_was_saved_is_counted_where_a_naive_is_known(client: Client, scored: Callable[..., ForecastScore]) -> None:
     scored()
     scored(1, by_day=[{"date": "2014-11-03", "n": 48, "mae": 400.0, "naive_mae": None}])
