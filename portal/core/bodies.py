@@ -14,6 +14,9 @@ from portal.core.given import shown
 class Body(serializers.Serializer[Any]):
     """A body in which a field that there is not, or that cannot be set, is refused rather than passed over."""
 
+    passed_over: tuple[str, ...] = ()
+    """Read-only fields that may come all the same: what was read can be sent back whole."""
+
     def get_fields(self) -> dict[str, Any]:
         fields = super().get_fields()
         for field in fields.values():
@@ -41,7 +44,7 @@ class Body(serializers.Serializer[Any]):
         for name in data:
             if name not in self.fields:
                 message, rule = f"There is no field {shown(name)}; {way_out}", "unknown_field"
-            elif name not in settable:
+            elif name not in settable and name not in self.passed_over:
                 message, rule = f"The field {name} is read-only; {way_out}", "read_only"
             else:
                 continue

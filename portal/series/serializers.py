@@ -77,6 +77,7 @@ class SeriesSerializer(Body, serializers.ModelSerializer[Series]):
         required=False,
         help_text="Slug of somebody else's forecast of this load",
     )
+    passed_over = ("champion", "next_deadline")
     champion = serializers.SerializerMethodField()
     next_deadline = serializers.SerializerMethodField()
 

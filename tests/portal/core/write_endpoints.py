@@ -140,7 +140,6 @@ ENDPOINTS = (
             ("covariates.0.series", "atlantis", "does_not_exist"),
             ("covariates.0.weight", -1, "invalid"),
             ("covariates.0.wieght", 1, "unknown_field"),
-            ("champion", 1, "read_only"),
         ),
     ),
     Endpoint(
