@@ -126,6 +126,7 @@ def test_a_guard_killed_within_its_transaction_has_done_nothing_and_the_next_bea
 def _wait_for(counting: str) -> None:
     for _ in range(1200):
         with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees the sessions of its beginning
             cursor.execute(counting)
             if cursor.fetchone()[0]:
                 return

@@ -72,6 +72,7 @@ def test_so_is_who_saves_the_form_second(series: Series, operator: User) -> None
 def _wait_for_both() -> None:
     for _ in range(1200):
         with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees the sessions of its beginning
             # In this database: the server's other ones have waiters of their own.
             cursor.execute(
                 "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
