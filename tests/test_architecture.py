@@ -63,6 +63,8 @@ WRITERS = {
     "portal/core/access.py": "people and roles of a new portal, in one transaction",
     "portal/core/idempotency.py": "the answers kept for a request that comes again",
     "portal/core/outbox.py": "claims and marks what is sent; each claim is a transaction of its own",
+    "portal/forecasts/deadlines/telling.py": "what could not be told of a deadline, until it is",
+    "portal/registry/daily_audit.py": "what an audit found, in the transaction of its alerts",
     "portal/series/catalog.py": "series and sources from a file, in one transaction",
 }
 CLOCK = re.compile(r"(^|\.)(now|utcnow|today)$|^time\.(time|time_ns|localtime|gmtime|ctime|asctime|strftime)$")

@@ -65,9 +65,14 @@ sys.exit(run_guarded(work))
 
 class RunningStack:
     def __init__(self, folder: Path, *before: str) -> None:
-        self.guard = subprocess.Popen(
-            [*before, sys.executable, "-c", STACK, str(folder)], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
-        )
+        # Whatever the tests run below: where it is nohup, hanging up would be ignored.
+        inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        try:
+            self.guard = subprocess.Popen(
+                [*before, sys.executable, "-c", STACK, str(folder)], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
+            )
+        finally:
+            signal.signal(signal.SIGHUP, inherited)
         _wait_until(lambda: len(descendants(self.guard.pid)) == 4)
         self.members = descendants(self.guard.pid)
         children = [pid for pid in self.members if _parent_of(pid) == self.guard.pid]

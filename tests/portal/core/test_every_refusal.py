@@ -14,7 +14,10 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from portal.core.given import HIDDEN, LONGEST
-from tests.portal.core.write_endpoints import ENDPOINTS, LONG, NAIVE, NUL, Endpoint, make_world
+from tests.portal.core import data_endpoints, decision_endpoints
+from tests.portal.core.endpoints import LONG, NAIVE, NUL, Endpoint, make_world
+
+ENDPOINTS = (*data_endpoints.ENDPOINTS, *decision_endpoints.ENDPOINTS)
 
 TABLES = {
     "POST /api/v1/observations/bulk/": "the tests of refused rows and columns in tests/portal/series",
