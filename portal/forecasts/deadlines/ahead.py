@@ -7,7 +7,7 @@ asked for in one run, which publishes them in batches.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -21,6 +21,8 @@ from portal.series.models import Series
 
 AHEAD_LOCK = 0x616865
 """Key of the advisory lock by which two beats at once ask one after the other."""
+MOST_NAMED = 5
+"""Series that the reason of a request names; its params have them all."""
 
 
 def ask_ahead(*, at: datetime) -> list[DagRunRequest]:
@@ -64,7 +66,12 @@ def _ask(deadline: datetime, series: Iterable[Series], *, at: datetime) -> DagRu
         wanted,
         issue_time=issue_time,
         key=f"{prefix}{number + 1}",
-        reason=f"Deadline {deadline:%Y-%m-%d %H:%M}Z of {len(wanted)} series",
+        reason=f"Ahead of the deadline {deadline:%Y-%m-%d %H:%M}Z of {_named(wanted)}",
         by=None,
         at=at,
     )
+
+
+def _named(series: Sequence[Series]) -> str:
+    more = f" and {len(series) - MOST_NAMED} more" if len(series) > MOST_NAMED else ""
+    return ", ".join(each.slug for each in series[:MOST_NAMED]) + more

@@ -59,7 +59,7 @@ def test_the_forecast_is_asked_for_two_hours_ahead_once_and_issued_then(live: Ca
     assert (request.dag_id, request.series, request.requested_by) == ("publish_forecasts", series, None)
     assert request.run_id == "portal__publish_forecasts__by-20141103T010000Z-1"
     assert request.conf == {"series": ["victoria"], "as_of": "2014-11-02T23:00:17+00:00"}
-    assert request.reason == "Deadline 2014-11-03 01:00Z of 1 series"
+    assert request.reason == "Ahead of the deadline 2014-11-03 01:00Z of victoria"
 
 
 def test_series_with_the_same_deadline_are_one_run_and_others_have_their_own_clock(
@@ -72,6 +72,14 @@ def test_series_with_the_same_deadline_are_one_run_and_others_have_their_own_clo
     found = asked_at(AHEAD, AHEAD + MINUTE, noon_in_london - 2 * HOUR - MINUTE, noon_in_london - 2 * HOUR)
     assert found == [(AHEAD, ["tasmania", "victoria"]), (noon_in_london - 2 * HOUR, ["britain"])]
     assert DagRunRequest.objects.filter(series=None).count() == 1
+
+
+def test_a_request_for_many_series_names_some_of_them(live: Callable[..., Series]) -> None:
+    for number in range(7):
+        live(f"zone-{number}")
+    ((_, series),) = asked_at(AHEAD)
+    assert len(series) == 7
+    assert DagRunRequest.objects.get().reason.endswith("of zone-0, zone-1, zone-2, zone-3, zone-4 and 2 more")
 
 
 def test_a_deadline_that_is_set_or_moved_when_others_were_asked_for_is_asked_for_alone(
