@@ -86,16 +86,14 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return None
     headers: dict[str, str] = {}
     errors: list[dict[str, Any]] = []
-    if isinstance(known, Problem):
-        request = context["request"]
+    if isinstance(error, DataError):
+        detail, errors = str(known.detail), _unstorable(context["request"])
+    elif isinstance(known, Problem):
         detail, headers = str(known.detail), dict(known.headers)
-        errors = [_completed(each, (_body(request), request.query_params)) for each in known.errors[:ERRORS_SHOWN]]
-        errors += known.errors[ERRORS_SHOWN:]
-        if isinstance(error, DataError):
-            errors = _unstorable(request)
+        given = _given(context["request"])
+        errors = [_completed(each, given) for each in known.errors[:ERRORS_SHOWN]] + known.errors[ERRORS_SHOWN:]
     elif isinstance(known, exceptions.ValidationError):
-        request = context["request"]
-        errors = list(_flatten(known.get_full_details(), (_body(request), request.query_params)))
+        errors = list(_flatten(known.get_full_details(), _given(context["request"])))
         detail = _summary(errors)
     else:
         detail = str(known.detail)
@@ -138,6 +136,11 @@ def _unstorable(request: Request) -> list[dict[str, Any]]:
         _told(_at(path, rule="nul", message=message), given_at(body, path))
         for path in islice(texts_with_nul(body), ERRORS_SHOWN)
     ]
+
+
+def _given(request: Request) -> tuple[Any, Any]:
+    """Where the value of a refusal is looked for: the body, then the query."""
+    return _body(request), request.query_params
 
 
 def _body(request: Request) -> Any:

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 
 from portal.core.columns import iso, to_datetime
 from portal.core.copy import copy_in
+from portal.core.locks import queue_at_each
 from portal.core.permissions import require
 from portal.core.problems import Conflict
 from portal.forecasts.deadlines.alarms import resolve_published
@@ -85,11 +86,7 @@ def _describe(
 
 def lock_ledger(series: Iterable[Series]) -> None:
     """Let the writers of these series queue, until the transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, id::int) FROM unnest(%s::bigint[]) AS id",
-            (LEDGER_LOCK, sorted({each.pk for each in series})),
-        )
+    queue_at_each(LEDGER_LOCK, (each.pk for each in series))
 
 
 def _find(runs: Sequence[IncomingRun]) -> list[ForecastRun | None]:

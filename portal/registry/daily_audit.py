@@ -7,10 +7,11 @@ import logging
 from collections import defaultdict
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from portal.alerts.models import Alert
 from portal.alerts.operations import evaluate_decisions
+from portal.core.locks import queue_at
 from portal.registry.audit import Audit, Fault, Head, audit
 from portal.registry.models import AuditOutcome
 from portal.registry.queries import last_sound_audit
@@ -18,6 +19,8 @@ from portal.series.models import Series
 
 _log = logging.getLogger(__name__)
 
+AUDIT_LOCK = 0x617564
+"""Key of the advisory lock at which audits queue."""
 _TOLD = 20
 """Faults of a series that an alert and its mail tell of; the outcome has all of them."""
 
@@ -30,8 +33,7 @@ def record_audit(*, at: datetime) -> AuditOutcome:
     record is sound, as nothing can be said about what follows a break. Audits at the same time queue.
     """
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('registry_audit', 0))")
+        queue_at(AUDIT_LOCK)
         sound_before = last_sound_audit()
         found = _audited(sound_before)
         if isinstance(found, Audit):
@@ -79,7 +81,7 @@ def _fire(faults: list[Fault], outcome: AuditOutcome, sound_before: AuditOutcome
     about = defaultdict(list)
     for fault in faults:
         about[fault.series].append(fault.text)
-    series = Series.objects.in_bulk([pk for pk in about if pk is not None])
+    series = Series.objects.in_bulk(about.keys() - {None})
     before = (
         f"The record was last found sound at {sound_before.at:%Y-%m-%d %H:%M}Z, with head {sound_before.head}"
         if sound_before
@@ -88,7 +90,7 @@ def _fire(faults: list[Fault], outcome: AuditOutcome, sound_before: AuditOutcome
     for pk, texts in about.items():
         more = [f"and {len(texts) - _TOLD} more, which the audit lists"] if len(texts) > _TOLD else []
         evaluate_decisions(
-            None if pk is None else series[pk],
+            series.get(pk),
             failing=True,
             message="\n".join([*texts[:_TOLD], *more, "", before]),
             at=outcome.at,
@@ -99,12 +101,6 @@ def _fire(faults: list[Fault], outcome: AuditOutcome, sound_before: AuditOutcome
 
 def _resolve(outcome: AuditOutcome) -> None:
     open_alerts = Alert.objects.filter(engine=Alert.AUDIT, first_run=None).exclude(state=Alert.State.RESOLVED)
-    about = set(open_alerts.values_list("series", flat=True))
-    series = Series.objects.in_bulk([pk for pk in about if pk is not None])
-    for pk in sorted(about, key=lambda pk: pk or 0):
-        evaluate_decisions(
-            None if pk is None else series[pk],
-            failing=False,
-            message=f"{outcome.told} (head {outcome.head})",
-            at=outcome.at,
-        )
+    # Several rules may have one open about the same series.
+    for alert in open_alerts.select_related("series").order_by("series_id").distinct("series_id"):
+        evaluate_decisions(alert.series, failing=False, message=f"{outcome.told} (head {outcome.head})", at=outcome.at)

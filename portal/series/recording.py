@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from portal.core.columns import EARLIEST, to_datetime, to_us
 from portal.core.copy import copy_in, read_columns
+from portal.core.locks import queue_at_each
 from portal.core.permissions import require
 from portal.series.incoming import Incoming
 
@@ -240,11 +241,8 @@ def _outside_of_what_is_stored(table: str, columns: Mapping[str, NDArray[Any]], 
     Takes the locks of the series, under which that stays true.
     """
     ids = np.unique(columns["series_id"])
+    queue_at_each(lock, ids.tolist())
     with connection.cursor() as cursor:
-        # In one order for everybody, so that two bodies of the same series cannot wait for each other.
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, id::int) FROM unnest(%s::bigint[]) AS id", (lock, ids.tolist())
-        )
         # A statement of its own: its snapshot must be taken under the locks.
         cursor.execute(
             f"SELECT (SELECT min(valid_time) FROM {table} WHERE series_id = wanted.series),"  # noqa: S608  # our own names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tests.benchmarks import report
 from tests.benchmarks.ingest import Measured, Timing
@@ -40,14 +41,10 @@ def verdicts(measured: Measured) -> list[Verdict]:
     return found
 
 
-def as_markdown(measured: Measured, *, commit: str, date: str, command: str, machine: Mapping[str, str]) -> str:
-    """The whole document."""
+def as_markdown(measured: Measured, **run: Any) -> str:
+    """The whole document; `run` is what its opening tells: commit, date, command and machine."""
     parts = [
-        "# Writing and reading observations",
-        f"Measured on {date} at commit {commit or 'unknown'}. To repeat it:\n\n```sh\n{command}\n```",
-        report.table(("machine", ""), list(machine.items())),
-        "## Targets",
-        report.targets(verdicts(measured)),
+        *report.opening("Writing and reading observations", verdicts(measured), **run),
         "## How it is measured",
         METHOD,
         "## Writing",

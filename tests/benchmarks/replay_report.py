@@ -45,15 +45,11 @@ def verdicts(replayed: Replayed) -> list[Verdict]:
     ]
 
 
-def as_markdown(replayed: Replayed, *, commit: str, date: str, command: str, machine: Mapping[str, str]) -> str:
-    """The whole document."""
+def as_markdown(replayed: Replayed, **run: Any) -> str:
+    """The whole document; `run` is what its opening tells: commit, date, command and machine."""
     found, times = replayed.findings, replayed.days.issue_times
     parts = [
-        "# A year replayed through Airflow's backfill",
-        f"Measured on {date} at commit {commit or 'unknown'}. To repeat it:\n\n```sh\n{command}\n```",
-        report.table(("machine", ""), list(machine.items())),
-        "## Targets",
-        report.targets(verdicts(replayed)),
+        *report.opening("A year replayed through Airflow's backfill", verdicts(replayed), **run),
         f"{found.runs:,} runs, issued {times[0]:%Y-%m-%d %H:%MZ} to {times[-1]:%Y-%m-%d %H:%MZ}, "
         f"{found.values:,} values, {found.figures:,} figures compared.",
         *_lists(replayed),

@@ -99,6 +99,19 @@ def _heading(run: Run) -> str:
     return "\n".join(lines)
 
 
+def opening(
+    title: str, found: Sequence[Verdict], *, commit: str, date: str, command: str, machine: Mapping[str, str]
+) -> list[str]:
+    """How a document of one commit begins: what was measured where and when, how to repeat it, and the targets."""
+    return [
+        f"# {title}",
+        f"Measured on {date} at commit {commit or 'unknown'}. To repeat it:\n\n```sh\n{command}\n```",
+        table(("machine", ""), list(machine.items())),
+        "## Targets",
+        targets(found),
+    ]
+
+
 def targets(found: Sequence[Verdict]) -> str:
     """The verdicts, and how many there are of each outcome."""
     counts = Counter(each.outcome for each in found)

@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from django.conf import settings as portal_settings
 from django.db import connection, transaction
 
 from include.portal import Portal
@@ -28,6 +27,7 @@ from include.settings import Settings
 from include.tasks.publish import publish_series
 from portal.forecasts.models import ForecastRun, ForecastValue
 from tests.include.town import DAY, END, HALF_HOUR
+from tests.portal_environment import portal_environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHECKOUT = Path(__file__).parents[2]
@@ -170,13 +170,7 @@ def test_a_publisher_killed_at_any_step_leaves_a_whole_run_or_none_and_its_retry
 @pytest.fixture
 def gunicorn(token: str) -> Iterator[tuple[str, int]]:
     """The portal in processes of its own, on the database of this test: its address, and the master's id."""
-    database = portal_settings.DATABASES["default"]
-    login = f"{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}"
-    environment = {
-        **os.environ,
-        "DATABASE_URL": f"postgres://{login}/{connection.settings_dict['NAME']}",
-        "ALLOWED_HOSTS": "127.0.0.1",
-    }
+    environment = portal_environment(ALLOWED_HOSTS="127.0.0.1")
     command = [sys.executable, "-m", "gunicorn", "portal.config.wsgi:application", "--workers", "1"]
     # Its socket is there before it is, so nobody else gets the port meanwhile.
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from django.db import connection
 
 from include.artifacts import load_artifact
 from include.portal import Portal
@@ -19,6 +17,7 @@ from include.tasks.train import Trained
 from portal.registry.models import ModelVersion
 from tests.include.dying_portal import ANSWERED
 from tests.include.facts import training
+from tests.portal_environment import portal_environment
 
 ROOT = Path(__file__).parents[2]
 MOST_STATEMENTS = 60
@@ -43,14 +42,8 @@ class DyingPortal:
 @pytest.fixture
 def dying_portal(token: str, tmp_path: Path) -> Iterator[DyingPortal]:
     """On the database of the test, by gunicorn as in production."""
-    database = connection.settings_dict
-    password = f":{database['PASSWORD']}" if database["PASSWORD"] else ""
-    place = f"{database['HOST']}:{database['PORT'] or 5432}/{database['NAME']}"
     order = tmp_path / "dies-at"
-    environment = os.environ | {
-        "DATABASE_URL": f"postgresql://{database['USER']}{password}@{place}",
-        "DIES_AT": str(order),
-    }
+    environment = portal_environment(DIES_AT=str(order))
     options = ["--config", "python:portal.config.gunicorn", "--workers", "1", "--preload", "--no-control-socket"]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number = listener.fileno()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
-from portal.core.columns import iso, to_datetime, to_us
+from portal.core.columns import arrays_of, iso, to_datetime, to_us
 from portal.forecasts.deadlines.fallback import going_on, naive_of
 from portal.forecasts.deadlines.naive import TooLittleKnown
 from portal.forecasts.incoming import Floats, Integers
@@ -75,8 +74,8 @@ def _published(run: ForecastRun) -> tuple[Integers, Floats]:
             f"{_where(run)}, is not whole: of its {run.value_count} values of the quantiles {run.quantiles} "
             f"the ledger has {table.num_rows}, not in that order"
         )
-    valid_us = table.column("valid_time").cast(pa.int64()).to_numpy()[::width]
-    return valid_us, table.column("value").to_numpy().reshape(-1, width)
+    times_us, values = arrays_of(table)
+    return times_us[::width], values.reshape(-1, width)
 
 
 def _copied_from(run: ForecastRun) -> ForecastRun:

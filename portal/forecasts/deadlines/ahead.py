@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from portal.core.locks import queue_at
 from portal.forecasts.deadlines.queries import gate_closure
 from portal.forecasts.models import PublicationDeadline
 from portal.pipeline.models import DagRunRequest
@@ -35,8 +36,7 @@ def ask_ahead(*, at: datetime) -> list[DagRunRequest]:
     if not near:
         return []
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (AHEAD_LOCK,))
+        queue_at(AHEAD_LOCK)
         made = (_ask(deadline, series, at=at) for deadline, series in sorted(near.items()))
         return [request for request in made if request is not None]
 

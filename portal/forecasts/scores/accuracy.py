@@ -9,7 +9,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from portal.forecasts.deadlines.clock import moment
 from portal.forecasts.models import ForecastRun
 from portal.forecasts.overrides.queries import worth_by_person
 from portal.forecasts.scores.queries import newest_scores, scores
@@ -47,7 +46,7 @@ def accuracy(series: Series, *, start: datetime, end: datetime, by: str = "day")
     zone = ZoneInfo(series.timezone)
     # The last of the days may end after the period does.
     last = (end - timedelta.resolution).astimezone(zone).date()
-    over = moment(last + timedelta(days=1), time.min, zone)
+    over = datetime.combine(last + timedelta(days=1), time.min, zone)
     reaching = scores().filter(
         forecast_run__series=series, forecast_run__valid_until__gt=start, forecast_run__valid_from__lt=over
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from portal.retention.models import RetentionRun
 from portal.retention.records import RECORDS
 from portal.series.models import Series
 from tests.portal.retention.conftest import DAY, HOUR, NOW
+from tests.portal_environment import portal_environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).parents[3]
@@ -43,23 +43,11 @@ WORKER_NAME = "retention worker"
 RUNS = 2 * RECORDS[Kind.FORECAST_RUNS].batch + 50
 
 
-def database_url() -> str:
-    facts = connection.settings_dict
-    login = f"{facts['USER']}:{facts['PASSWORD']}" if facts["PASSWORD"] else facts["USER"]
-    return f"postgres://{login}@{facts['HOST']}:{facts['PORT']}/{facts['NAME']}"
-
-
 @contextmanager
 def worker(run: RetentionRun) -> Iterator[subprocess.Popen[bytes]]:
     """A process that advances the run."""
-    environment = {
-        **os.environ,
-        "DATABASE_URL": database_url(),
-        "DJANGO_SETTINGS_MODULE": "portal.config.settings",
-        "PGAPPNAME": WORKER_NAME,
-    }
     command = [sys.executable, "-c", WORKER, str(run.pk), NOW.isoformat()]
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=portal_environment(PGAPPNAME=WORKER_NAME)) as process:
         try:
             yield process
         finally:
@@ -121,7 +109,7 @@ def test_a_worker_killed_between_a_runs_row_and_its_scores_leaves_the_run_whole(
 ) -> None:
     keep(forecast_runs=400)
     run = begin(confirmed=True)
-    with psycopg.connect(database_url()) as other, worker(run) as process:
+    with psycopg.connect(portal_environment()["DATABASE_URL"]) as other, worker(run) as process:
         # Runs and values are deleted by then, the scores come next: here the worker stands and waits.
         other.execute("LOCK TABLE forecasts_forecastscore IN SHARE MODE")
         wait_until(somebody_waits_for_a_lock)
@@ -205,7 +193,7 @@ def test_a_run_that_another_transaction_holds_is_left_for_the_next(
     keep(forecast_runs=400)
     held = ForecastRun.objects.order_by("issue_time").first()
     assert held is not None
-    with psycopg.connect(database_url()) as other:
+    with psycopg.connect(portal_environment()["DATABASE_URL"]) as other:
         other.execute("SELECT FROM forecasts_forecastrun WHERE id = %s FOR KEY SHARE", (held.pk,))
         operations.advance_run(begin(confirmed=True), by=people["airflow"], at=NOW, seconds=60)
         assert set(ForecastRun.objects.filter(issue_time__lt=NOW - 400 * DAY)) == {held}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import signal
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from portal.forecasts.operations import lock_ledger
 from portal.pipeline.models import DagRunRequest
 from portal.series.models import Series
 from tests.portal.forecasts.deadlines.conftest import GUARD, MINUTE
+from tests.portal_environment import portal_environment
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("deadline")]
 # Of this database alone: the server's other ones have waiters of their own.
@@ -95,16 +95,7 @@ def test_a_guard_killed_within_its_transaction_has_done_nothing_and_the_next_bea
     history: Callable[..., None],
 ) -> None:
     history()
-    database = settings.DATABASES["default"]
-    address = (
-        f"postgres://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
-    )
-    environment = {
-        **os.environ,
-        "DATABASE_URL": address,
-        "DJANGO_SETTINGS_MODULE": "portal.config.settings",
-        "PGAPPNAME": "guard",
-    }
+    environment = portal_environment(PGAPPNAME="guard")
     with transaction.atomic(), connection.cursor() as cursor:
         # Its run is written, its values wait.
         cursor.execute("LOCK TABLE forecasts_forecastvalue IN SHARE MODE")
