@@ -57,7 +57,7 @@ class NamedField(serializers.SlugRelatedField[Any]):
 
     default_error_messages = {  # noqa: RUF012
         "does_not_exist": "There is no {what} {value!r}.",
-        "invalid": "Name a {what} by a text.",
+        "invalid": "The {what} is named by a text.",
     }
 
     def __init__(self, *, what: str = "", **kwargs: Any) -> None:
@@ -81,7 +81,7 @@ class NumberedField(serializers.PrimaryKeyRelatedField[Any]):
 
     default_error_messages = {  # noqa: RUF012
         "does_not_exist": "There is no {what} {value}.",
-        "invalid": "The id of a {what} is a whole number.",
+        "invalid": "The id of the {what} is a whole number.",
     }
 
     def to_internal_value(self, data: Any) -> Model:
